@@ -1,0 +1,128 @@
+# Postrider's build. `make help` lists what there is.
+
+VERSION := 0.1.0
+
+# --- what can be given on the command line -------------------------------------------------------
+PREFIX    ?= /usr/local
+DESTDIR   ?=
+V         ?= 0
+WERROR    ?= 0
+SANITIZER ?=
+ARGS      ?=
+TESTS     ?=
+
+comma := ,
+ifeq ($(SANITIZER),)
+BUILD ?= build
+else
+BUILD ?= build/san-$(subst $(comma),-,$(SANITIZER))
+endif
+
+CC       ?= cc
+AR       ?= ar
+AWK      ?= awk
+PKG_CONFIG ?= pkg-config
+# Tools of which Debian keeps several versions side by side.
+CLANG_FORMAT ?= clang-format
+CLANG_TIDY   ?= clang-tidy
+
+# --- flags -----------------------------------------------------------------------------------------
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+            -Wformat=2 -Wundef
+ifeq ($(WERROR),1)
+WARNINGS += -Werror
+endif
+
+ifeq ($(SANITIZER),)
+OPTIMIZE := -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+else
+OPTIMIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZER) -fno-sanitize-recover=all
+endif
+HARDEN_CC := -fstack-protector-strong -fPIE
+HARDEN_LD := -pie -Wl,-z,relro,-z,now
+
+# Asked of pkg-config when the first recipe needs them and not before: `make help` and `make deps`
+# work where neither pkg-config nor the libraries are there yet.
+LIBRARIES  := hiredis libcjson gmime-3.0 libssl libcrypto libcares
+PKG_CFLAGS  = $(call once,PKG_CFLAGS,$(PKG_CONFIG) --cflags $(LIBRARIES))
+PKG_LIBS    = $(call once,PKG_LIBS,$(PKG_CONFIG) --libs $(LIBRARIES)) -lev
+TEST_LIBS   = $(call once,TEST_LIBS,$(PKG_CONFIG) --libs cmocka)
+once = $(if $(once_$1),,$(eval once_$1 := $$(or $$(strip $$(shell $2)),$$(error libraries are \
+       missing: run "make deps"))))$(once_$1)
+
+CPPFLAGS_ALL = -D_GNU_SOURCE -DPOSTRIDER_VERSION='"$(VERSION)"' -Iinclude $(PKG_CFLAGS) $(CPPFLAGS)
+CFLAGS_ALL   = -std=gnu11 $(WARNINGS) $(OPTIMIZE) $(HARDEN_CC) $(CFLAGS)
+LDFLAGS_ALL  = $(HARDEN_LD) $(if $(SANITIZER),-fsanitize=$(SANITIZER)) $(LDFLAGS)
+
+# --- files -----------------------------------------------------------------------------------------
+SOURCES   := $(sort $(wildcard src/*.c src/*/*.c))
+SCRIPTS   := $(sort $(filter-out %.lib.lua,$(wildcard lua/*.lua)))
+OBJECTS   := $(SOURCES:%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/gen/scripts.o
+MAIN      := $(BUILD)/obj/src/main.o
+SUPPORT   := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/support/*.c))
+TEST_KINDS := unit integration e2e
+TEST_PROGRAMS := $(foreach kind,$(TEST_KINDS),$(patsubst %.c,$(BUILD)/%,\
+                 $(sort $(wildcard tests/$(kind)/test_*.c))))
+
+# --- quiet output ----------------------------------------------------------------------------------
+ifeq ($(V),1)
+Q :=
+say = @:
+else
+Q := @
+say = @printf '  %-7s %s\n' $1 $2
+endif
+
+# A nested make gets as many jobs as there are processors, unless the user has said how many.
+JOBS = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc 2>/dev/null || echo 2))
+SUBMAKE = $(MAKE) --no-print-directory $(JOBS)
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.PHONY: all programs test lint format run deps install uninstall clean help FORCE
+
+all: $(BUILD)/postrider ## build the program (the default)
+
+programs: $(BUILD)/postrider $(TEST_PROGRAMS)
+
+$(BUILD)/postrider: $(MAIN) $(BUILD)/libpostrider.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS) $(LDLIBS)
+
+# Made anew each time: ar would keep the objects of files that are gone.
+$(BUILD)/libpostrider.a: $(filter-out $(MAIN),$(OBJECTS))
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/tests/libsupport.a: $(SUPPORT)
+	$(call say,AR,$@)
+	$(Q)mkdir -p $(@D) && rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/tests/libsupport.a $(BUILD)/libpostrider.a
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(TEST_LIBS) $(PKG_LIBS) $(LDLIBS)
+
+$(BUILD)/obj/tests/%.o: CPPFLAGS += -Itests
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c $(BUILD)/flags
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+# The folder itself is a prerequisite too: a script that was removed must go from the binary.
+$(BUILD)/gen/scripts.c: src/redis/embed.awk lua $(wildcard lua/*.lua)
+	$(call say,EMBED,$@)
+	$(Q)mkdir -p $(@D) && LC_ALL=C $(AWK) -f src/redis/embed.awk $(SCRIPTS) </dev/null >$@
+
+# Objects are made anew when the flags change.
+$(BUILD)/flags: FORCE
+	$(Q)mkdir -p $(@D) && printf '%s\n' '$(subst ','\'',$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL))' >$@.new && \
+	if cmp -s $@.new $@; then rm -f $@.new; else mv $@.new $@; fi
+
+.SECONDARY:
+
+-include $(OBJECTS:.o=.d) $(SUPPORT:.o=.d) $(TEST_PROGRAMS:$(BUILD)/%=$(BUILD)/obj/%.d)

@@ -1,0 +1,89 @@
+/* options.h - the configuration: one table, one struct.
+ *
+ * Every option is one row of the table in src/base/options.c: its environment name, type, default,
+ * minimum, maximum and one line of help. The flag is the name in lower case with dashes
+ * (CONCURRENCY → --concurrency N or --concurrency=N). Where a value comes from, first match wins:
+ * the flag, the environment, NAME_FILE (a file that holds the value; one trailing newline is
+ * dropped; both NAME and NAME_FILE set is an error), $CREDENTIALS_DIRECTORY/NAME (systemd) for
+ * secrets, `.env` in the working directory, the default. An empty value counts as not set.
+ *
+ * PROVIDER_<NAME> (NAME in upper case, every character that is not A-Z 0-9 as _) are the
+ * providers' DSNs; they are looked up by options_provider_dsn with the same rules.
+ * An unknown flag, and an unknown name in .env that begins like one of ours, stop the start. */
+#ifndef BASE_OPTIONS_H
+#define BASE_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/attr.h"
+#include "base/error.h"
+
+enum options_unknown { ON_UNKNOWN_RETRY, ON_UNKNOWN_HOLD, ON_UNKNOWN_FAIL };
+
+/* Strings belong to the struct; "" when not set. Times are in ms unless the name says otherwise. */
+struct options {
+	/* Redis */
+	char *redis_url;          /* REDIS_URL          redis://127.0.0.1:6379 */
+	char *key_prefix;         /* KEY_PREFIX         mail; no braces, 1-64 printable characters */
+	int64_t command_timeout;  /* COMMAND_TIMEOUT    5000 ms, 100 - 600000: one Redis command's deadline */
+	bool strict;              /* STRICT             0: refuse to start where Redis may evict keys */
+	/* the queues and the worker */
+	char *queues;             /* QUEUES             "" = <prefix>:queue; name*weight, comma separated */
+	int64_t concurrency;      /* CONCURRENCY        100, 1 - 100000: mails in flight per worker */
+	int64_t lease_ms;         /* LEASE_MS           30000, 1000 - 3600000 */
+	int64_t drain_timeout;    /* DRAIN_TIMEOUT      25 s, 0 - 3600: grace on SIGTERM */
+	char *worker_name;        /* WORKER_NAME        "" = host-pid-random */
+	int64_t max_job_bytes;    /* MAX_JOB_BYTES      33554432, 1024 - 536870912 */
+	/* the life of a mail */
+	int64_t max_retry_attempts; /* MAX_RETRY_ATTEMPTS 3, 1 - 100, per provider */
+	int64_t retry_base_delay;   /* RETRY_BASE_DELAY   1000 ms, 1 - 3600000 */
+	int64_t retry_max_delay;    /* RETRY_MAX_DELAY    300000 ms, 1 - 86400000 */
+	int64_t on_unknown;         /* ON_UNKNOWN         retry | hold | fail (enum options_unknown) */
+	int64_t status_ttl;         /* STATUS_TTL         604800 s, 1 - 31536000 */
+	int64_t dead_ttl;           /* DEAD_TTL           1209600 s, 1 - 31536000 */
+	int64_t max_queue_time;     /* MAX_QUEUE_TIME     432000 s, 1 - 31536000 */
+	int64_t events_max;         /* EVENTS_MAX         100000, 0 - 100000000: entries kept per queue's stream, 0: none */
+	/* breaker and limits */
+	int64_t breaker_threshold;     /* CIRCUIT_BREAKER_THRESHOLD     5, 1 - 10000 */
+	int64_t breaker_timeout;       /* CIRCUIT_BREAKER_TIMEOUT       30000 ms, 100 - 86400000 */
+	int64_t breaker_reset_timeout; /* CIRCUIT_BREAKER_RESET_TIMEOUT 60000 ms, 100 - 86400000 */
+	int64_t breaker_probes;        /* CIRCUIT_BREAKER_PROBES        1, 1 - 1000 */
+	int64_t throttle_max;          /* THROTTLE_MAX                  3600000 ms, 1000 - 86400000: cap of Retry-After */
+	/* providers and the message */
+	char *providers;            /* PROVIDERS          names in failover order, comma separated */
+	double primary_success;     /* PRIMARY_PROVIDER_SUCCESS_RATE    0.7, 0 - 1 */
+	double secondary_success;   /* SECONDARY_PROVIDER_SUCCESS_RATE  0.9, 0 - 1 */
+	char *mail_from;            /* MAIL_FROM          the sender where a job names none */
+	char *ehlo_name;            /* EHLO_NAME          "" = the host's name */
+	/* logs */
+	int64_t log_level;          /* LOG_LEVEL          debug | info | warn | error */
+	int64_t log_format;         /* LOG_FORMAT         "" = text on a terminal, else json */
+	bool log_full_addresses;    /* LOG_ADDRESSES      masked | full */
+};
+
+/* Reads flags out of argv (argv[0] is skipped), then the environment and files. Arguments that are
+ * no options are moved to the front: argv[1 … *n_rest]. `own` names the flags that the calling
+ * subcommand reads itself, as in getopt_long's spirit but simple: NULL-terminated, "watch" for a
+ * switch, "workers=" for one that takes a value; they are kept among the rest as "--watch",
+ * "--workers=VALUE". After a lone "--" everything is kept.
+ * False: err says which option and why. The struct is the caller's; options_free releases it. */
+bool options_load(struct options *o, int argc, char **argv, const char *const *own, int *n_rest,
+                  struct error *err) MUST_CHECK;
+void options_free(struct options *o); /* wipes secrets */
+
+/* The DSN of provider `name`: a new string (mem_free; mem_wipe it first), or NULL when it is not
+ * configured. False: err says why (both NAME and NAME_FILE, an unreadable file). */
+bool options_provider_dsn(const char *name, char **dsn, struct error *err) MUST_CHECK;
+
+/* For --help (a person's layout) and for the README (a Markdown table). */
+void options_help(FILE *out);
+void options_markdown(FILE *out);
+
+/* Forgets .env and the files read, so that the next options_load and options_provider_dsn read
+ * them again (SIGHUP). */
+void options_forget(void);
+
+#endif

@@ -1,0 +1,20 @@
+/* random.h - random numbers.
+ *
+ * random_u64 is unpredictable (getrandom(2), buffered): job ids, jitter. prng_* is a small seeded
+ * generator (xoshiro256**) for what must be repeatable: mock providers with `seed=`, tests. */
+#ifndef BASE_RANDOM_H
+#define BASE_RANDOM_H
+
+#include <stdint.h>
+
+uint64_t random_u64(void);
+uint64_t random_below(uint64_t n); /* 0 … n-1, unbiased; n > 0 */
+
+struct prng {
+	uint64_t s[4];
+};
+void prng_seed(struct prng *p, uint64_t seed);
+uint64_t prng_u64(struct prng *p);
+double prng_unit(struct prng *p); /* [0, 1) */
+
+#endif
