@@ -30,16 +30,18 @@ struct process;
 struct process *process_start(const char *const *argv, const char *const *env) MUST_CHECK;
 
 /* The same with the bytes that it reads on stdin, and with its working directory (NULL: the test's). */
-struct process *process_start_with(const char *const *argv, const char *const *env, const void *input,
-                                   size_t n_input, const char *dir) MUST_CHECK;
+struct process *process_start_with(const char *const *argv, const char *const *env,
+                                   const void *input, size_t n_input, const char *dir) MUST_CHECK;
 
 /* Starts, waits for the end, and returns the exit status as process_wait does. *out and *err, unless
  * NULL, become new strings (free) with what it wrote. */
-int process_run(const char *const *argv, const char *const *env, const char *input, char **out, char **err);
+int process_run(const char *const *argv, const char *const *env, const char *input, char **out,
+                char **err);
 
 pid_t process_pid(const struct process *p);
 bool process_running(struct process *p);
-void process_signal(struct process *p, int signal); /* SIGSTOP and SIGCONT too; one that has ended is fine */
+void process_signal(struct process *p,
+                    int signal); /* SIGSTOP and SIGCONT too; one that has ended is fine */
 
 /* Waits for the end: the exit code, or 256 + the signal that killed it. When it does not end within
  * the timeout (0: WAIT_DEFAULT_MS) it is killed and the test fails. May be called again. */

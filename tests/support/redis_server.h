@@ -34,25 +34,28 @@ struct redis_server *redis_server_start_cluster(const char *const *extra_args) M
 struct redis_server *redis_server_prepare(bool tcp, const char *const *extra_args) MUST_CHECK;
 void redis_server_free(struct redis_server *s); /* kills it, removes its directory; NULL is fine */
 
-const char *redis_server_url(const struct redis_server *s);     /* unix:///… */
-const char *redis_server_tcp_url(const struct redis_server *s); /* redis://127.0.0.1:…; NULL without a port */
-const char *redis_server_socket(const struct redis_server *s);  /* the path, for redis-cli -s */
-int redis_server_port(const struct redis_server *s);            /* 0 without one */
-struct process *redis_server_process(struct redis_server *s);   /* NULL while it does not run */
+const char *redis_server_url(const struct redis_server *s); /* unix:///… */
+const char *redis_server_tcp_url(
+	const struct redis_server *s); /* redis://127.0.0.1:…; NULL without a port */
+const char *redis_server_socket(const struct redis_server *s); /* the path, for redis-cli -s */
+int redis_server_port(const struct redis_server *s);           /* 0 without one */
+struct process *redis_server_process(struct redis_server *s);  /* NULL while it does not run */
 
 /* Life and death. The data that it persists (as the arguments say) outlives stop and kill. */
-void redis_server_stop(struct redis_server *s);    /* SIGTERM: saves if it persists at all */
-void redis_server_kill(struct redis_server *s);    /* SIGKILL */
-void redis_server_run(struct redis_server *s);     /* again, at the same address, with the same data */
-void redis_server_restart(struct redis_server *s); /* kill and run */
+void redis_server_stop(struct redis_server *s); /* SIGTERM: saves if it persists at all */
+void redis_server_kill(struct redis_server *s); /* SIGKILL */
+void redis_server_run(struct redis_server *s);  /* again, at the same address, with the same data */
+void redis_server_restart(struct redis_server *s);     /* kill and run */
 void redis_server_run_unready(struct redis_server *s); /* run without waiting for an answer */
-void redis_server_pause(struct redis_server *s);   /* SIGSTOP: connects, but says nothing */
-void redis_server_resume(struct redis_server *s);  /* SIGCONT */
+void redis_server_pause(struct redis_server *s);       /* SIGSTOP: connects, but says nothing */
+void redis_server_resume(struct redis_server *s);      /* SIGCONT */
 
 /* Commands over a connection of the test's own (as the default user, made again after a restart),
  * in hiredis' format: %s a string, %b bytes and their size_t, %d %lld …; a space separates arguments. */
-redisReply *redis_server_cmd(struct redis_server *s, const char *format, ...) MUST_CHECK; /* an error fails the test */
-redisReply *redis_server_try(struct redis_server *s, const char *format, ...) MUST_CHECK; /* error replies are returned */
+redisReply *redis_server_cmd(struct redis_server *s, const char *format,
+                             ...) MUST_CHECK; /* an error fails the test */
+redisReply *redis_server_try(struct redis_server *s, const char *format,
+                             ...) MUST_CHECK; /* error replies are returned */
 void redis_server_do(struct redis_server *s, const char *format, ...);
 long long redis_server_int(struct redis_server *s, const char *format, ...);
 /* A string, bulk or status; a new string (free); NULL for a nil. */

@@ -37,8 +37,9 @@ void wait_loop_for(struct ev_loop *loop, int ms);
 
 int64_t wait_now_ms(void); /* CLOCK_MONOTONIC */
 
-void wait_until_at(const char *file, int line, const char *what, wait_fn *cond, void *arg, int timeout_ms);
-void wait_loop_until_at(const char *file, int line, const char *what, struct ev_loop *loop, wait_fn *cond,
-                        void *arg, int timeout_ms);
+void wait_until_at(const char *file, int line, const char *what, wait_fn *cond, void *arg,
+                   int timeout_ms);
+void wait_loop_until_at(const char *file, int line, const char *what, struct ev_loop *loop,
+                        wait_fn *cond, void *arg, int timeout_ms);
 
 #endif
