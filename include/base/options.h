@@ -9,7 +9,8 @@
  *
  * PROVIDER_<NAME> (NAME in upper case, every character that is not A-Z 0-9 as _) are the
  * providers' DSNs; they are looked up by options_provider_dsn with the same rules.
- * An unknown flag, and an unknown name in .env that begins like one of ours, stop the start. */
+ * An unknown flag, and an unknown name in .env that begins with the same word as one of ours (REDIS_)
+ * or is nearly one of ours, stop the start. */
 #ifndef BASE_OPTIONS_H
 #define BASE_OPTIONS_H
 
@@ -68,7 +69,9 @@ struct options {
  * no options are moved to the front: argv[1 … *n_rest]. `own` names the flags that the calling
  * subcommand reads itself, as in getopt_long's spirit but simple: NULL-terminated, "watch" for a
  * switch, "workers=" for one that takes a value; they are kept among the rest as "--watch",
- * "--workers=VALUE". After a lone "--" everything is kept.
+ * "--workers=VALUE". After a lone "--", which is not kept, everything is. A switch is --strict,
+ * --no-strict or --strict=1; -h is --help (an own flag); the last of several counts. Behind the
+ * rest stand our flags and then NULLs, so that SIGHUP may load from the same argv once more.
  * False: err says which option and why. The struct is the caller's; options_free releases it. */
 bool options_load(struct options *o, int argc, char **argv, const char *const *own, int *n_rest,
                   struct error *err) MUST_CHECK;

@@ -35,7 +35,7 @@ bool uri_parse(struct uri *u, const char *text, struct error *err) MUST_CHECK;
 void uri_free(struct uri *u); /* wipes the password */
 
 const char *uri_param(struct uri *u, const char *name); /* NULL when it is not given */
-/* Whole numbers with a range; a duration is "1500ms", "30s", "5m" or plain ms.
+/* Whole numbers with a range; a duration is "1500ms", "30s", "5m", "1h" or plain ms.
  * They leave *out alone when the parameter is not given. */
 bool uri_param_int(struct uri *u, const char *name, long min, long max, long *out, struct error *err) MUST_CHECK;
 bool uri_param_ms(struct uri *u, const char *name, long min, long max, long *out, struct error *err) MUST_CHECK;
