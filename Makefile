@@ -56,6 +56,10 @@ LDFLAGS_ALL  = $(HARDEN_LD) $(if $(SANITIZER),-fsanitize=$(SANITIZER)) $(LDFLAGS
 
 # --- files -----------------------------------------------------------------------------------------
 SOURCES   := $(sort $(wildcard src/*.c src/*/*.c))
+C_FILES   := $(SOURCES) $(sort $(wildcard tests/*/*.c tests/*/*.h))
+UNITS     := postrider-worker@.service
+BINDIR     = $(PREFIX)/bin
+UNITDIR    = $(PREFIX)/lib/systemd/system
 SCRIPTS   := $(sort $(filter-out %.lib.lua,$(wildcard lua/*.lua)))
 OBJECTS   := $(SOURCES:%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/gen/scripts.o
 MAIN      := $(BUILD)/obj/src/main.o
@@ -123,6 +127,75 @@ $(BUILD)/flags: FORCE
 	$(Q)mkdir -p $(@D) && printf '%s\n' '$(subst ','\'',$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL))' >$@.new && \
 	if cmp -s $@.new $@; then rm -f $@.new; else mv $@.new $@; fi
 
+# Objects of tests are made by a chain of rules; make would remove them as intermediate.
 .SECONDARY:
+
+# --- what one does with it -------------------------------------------------------------------------
+deps: ## install what is missing to build, run and test, with the system's package manager
+	@.ci/deps build test
+
+run: ## start a whole fleet on this machine and show it at work (ARGS="--workers 4")
+	@.ci/deps build
+	@$(SUBMAKE) all
+	@$(BUILD)/postrider up --demo $(ARGS)
+
+test: ## build and run all tests (TESTS=pattern chooses, SANITIZER=address,undefined)
+	@.ci/deps build test
+	@$(SUBMAKE) programs
+	@POSTRIDER=$(abspath $(BUILD))/postrider TESTS='$(TESTS)' tests/run $(TEST_PROGRAMS)
+
+lint: ## check format, code, include direction, Lua heads, documentation
+	@.ci/deps build test lint
+	@$(SUBMAKE) --output-sync=target --keep-going lint-all
+
+format: ## reformat the C files
+	@.ci/deps lint
+	$(Q)$(CLANG_FORMAT) -i $(C_FILES)
+
+install: all ## install the program and its systemd unit (PREFIX=/usr/local, DESTDIR=)
+	$(Q)install -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(UNITDIR)'
+	$(Q)install -m 755 $(BUILD)/postrider '$(DESTDIR)$(BINDIR)/postrider'
+	$(Q)for unit in $(UNITS); do \
+		sed 's|@BINDIR@|$(BINDIR)|g' "src/systemd/$$unit.in" >$(BUILD)/unit && \
+		install -m 644 $(BUILD)/unit "$(DESTDIR)$(UNITDIR)/$$unit" || exit 1; \
+	done; rm -f $(BUILD)/unit
+
+uninstall: ## remove what install has put there
+	$(Q)rm -f '$(DESTDIR)$(BINDIR)/postrider' $(UNITS:%='$(DESTDIR)$(UNITDIR)/%')
+
+clean: ## remove everything that was built
+	$(Q)rm -rf build
+
+help: ## print this
+	@echo 'make [V=1] [WERROR=1] [SANITIZER=address,undefined] [TARGET]'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+# --- lint ------------------------------------------------------------------------------------------
+LINTS := $(filter-out %.py,$(sort $(wildcard tests/lint/*)))
+
+.PHONY: lint-all lint-format lint-cppcheck $(LINTS)
+lint-all: lint-format lint-cppcheck $(SOURCES:%.c=$(BUILD)/lint/%.tidy) $(LINTS)
+
+lint-format:
+	$(call say,FORMAT,'*.c *.h')
+	$(Q)$(CLANG_FORMAT) --dry-run --Werror $(C_FILES)
+
+# Takes seconds a file, so only what has changed is looked at again.
+$(BUILD)/lint/%.tidy: %.c .clang-tidy $(wildcard include/*/*.h)
+	$(call say,TIDY,$<)
+	$(Q)mkdir -p $(@D) && $(CLANG_TIDY) --quiet --warnings-as-errors='*' $< -- -std=gnu11 \
+		$(CPPFLAGS_ALL) 2>$@.log || { cat $@.log; exit 1; }
+	$(Q)touch $@
+
+lint-cppcheck:
+	$(call say,CPPCHECK,src)
+	$(Q)mkdir -p $(BUILD)/lint/cppcheck && cppcheck --quiet --error-exitcode=1 --std=c11 \
+		--enable=warning,performance,portability --inline-suppr --suppress=missingIncludeSystem \
+		--cppcheck-build-dir=$(BUILD)/lint/cppcheck -D_GNU_SOURCE -DPOSTRIDER_VERSION='""' \
+		-Iinclude src
+
+$(LINTS):
+	$(call say,LINT,$(@F))
+	$(Q)$@
 
 -include $(OBJECTS:.o=.d) $(SUPPORT:.o=.d) $(TEST_PROGRAMS:$(BUILD)/%=$(BUILD)/obj/%.d)
