@@ -1,0 +1,76 @@
+/* gate.h - one provider's gate: the line of tasks that wait for a permit, and what the breaker is
+ * told (permit.lua).
+ *
+ * A gate asks once per turn of the loop for as many permits as there are tasks in its line and
+ * places at its provider, and passes them on at once. Reports of earlier sends ride along. A report
+ * whose call was lost is not sent again: it might count twice. */
+#ifndef FLEET_GATE_H
+#define FLEET_GATE_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "base/options.h"
+#include "fleet/policy.h"
+#include "fleet/redis_clock.h"
+#include "fleet/task.h"
+#include "provider/provider.h"
+#include "redis/command.h"
+#include "redis/link.h"
+
+#define GATE_MAX_BATCH 256
+#define GATE_MAX_REPORTS 256
+#define GATE_REASON 100
+
+struct gate_report {
+	int64_t generation;
+	enum report_kind kind;
+	int64_t count;
+	int64_t ms;
+	char reason[GATE_REASON];
+};
+
+struct gate {
+	struct provider *provider;
+	const struct options *options;
+	struct redis_clock *clock;
+	char *key;              /* mail:provider:<name> */
+	struct task_list line;
+	size_t n_line;
+	int64_t generation;
+	bool shut;              /* the breaker is open, or half-open with its probes out: try another provider */
+	bool paused;            /* by mail:control */
+	bool retired;           /* replaced by a reload: takes nothing more, goes when its last delivery ends */
+	int64_t blocked_until;  /* boot clock, µs: asking earlier makes no sense */
+	bool asking;            /* a call is on its way */
+	size_t asked;           /* for how many */
+	struct gate_report reports[GATE_MAX_REPORTS], sent[GATE_MAX_REPORTS];
+	size_t n_reports, n_sent;
+	struct command command; /* scratch */
+	char state[16];         /* as permit.lua last said; for the log */
+	ev_timer timer;         /* wakes the loop when blocked_until has come */
+	bool *changed;          /* set when tasks may have to be routed anew */
+};
+
+struct gate *gate_new(struct provider *p, const struct options *o, struct redis_clock *clock,
+                      bool *changed) MUST_CHECK;
+void gate_free(struct gate *g); /* the line must be empty; closes the provider */
+
+void gate_enter(struct gate *g, struct task *t); /* at the end of the line */
+void gate_leave(struct gate *g, struct task *t);
+/* What became of one send; reason: for REPORT_DOWN and REPORT_FAIL. */
+void gate_report(struct gate *g, int64_t generation, enum report_kind kind, int64_t ms, const char *reason);
+
+/* Can a task that enters now expect to go through, perhaps after a wait for the rate? */
+bool gate_flows(const struct gate *g);
+/* The same, but not while it pauses after a throttling reply: nothing is claimed for that. */
+bool gate_takes(const struct gate *g);
+/* µs of the boot clock when it may flow again; INT64_MAX while paused. */
+int64_t gate_opens_at(const struct gate *g);
+
+void gate_flush(struct gate *g, struct link *link); /* once per turn of the loop */
+
+#endif

@@ -1,0 +1,36 @@
+/* heartbeat.h - once a second: this worker is alive (mail:workers), and what do the switches say
+ * (mail:control)? At the first contact with Redis also: does it keep what it is given?
+ *
+ * mail:control holds what is changed at run time: pause:queue:<name> and pause:provider:<name>. */
+#ifndef FLEET_HEARTBEAT_H
+#define FLEET_HEARTBEAT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fleet/redis_clock.h"
+#include "redis/command.h"
+#include "redis/link.h"
+
+#define HEARTBEAT_MS 1000
+#define HEARTBEAT_GONE_MS 60000 /* a worker unheard for so long is taken from the list … */
+#define HEARTBEAT_GONE_BEATS 60 /* … when one of the others looks, every so many beats */
+
+struct worker;
+
+struct heartbeat {
+	struct worker *worker;
+	char *workers_key, *control_key;
+	bool checked; /* the server's settings were looked at */
+	bool asking;
+	bool known;   /* the switches were read: until then queues count as paused */
+	uint64_t beats;
+	struct command command;
+};
+
+void heartbeat_init(struct heartbeat *h, struct worker *w);
+void heartbeat_free(struct heartbeat *h);
+void heartbeat_beat(struct heartbeat *h, struct link *link); /* call it every HEARTBEAT_MS */
+void heartbeat_leave(struct heartbeat *h, struct link *link); /* takes the worker from the list */
+
+#endif

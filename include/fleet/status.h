@@ -1,0 +1,45 @@
+/* status.h - the worker's hand on the mails' statuses: peek, begin, finish, and the question whether
+ * a rival's job still exists.
+ *
+ * Tasks are put into outboxes and go out together, once per turn of the loop, at most
+ * STATUS_MAX_BATCH a call. A task whose call was lost or refused goes back to its outbox: the
+ * scripts are fenced by the token, so asking again is harmless. The answer is in the task (verdict,
+ * verdict_text, history …) when its event is raised. */
+#ifndef FLEET_STATUS_H
+#define FLEET_STATUS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/attr.h"
+#include "base/options.h"
+#include "fleet/redis_clock.h"
+#include "fleet/task.h"
+#include "redis/command.h"
+#include "redis/link.h"
+
+#define STATUS_MAX_BATCH 256
+
+enum status_step { STATUS_PEEK, STATUS_ASK, STATUS_BEGIN, STATUS_FINISH, STATUS_STEPS };
+
+struct status {
+	const struct options *options;
+	struct redis_clock *clock;
+	struct task_list outbox[STATUS_STEPS];
+	size_t n[STATUS_STEPS];
+	size_t in_flight; /* calls */
+	int64_t hold_until; /* boot clock, µs: Redis refuses writes; begin and finish wait */
+	struct command command; /* scratch */
+};
+
+void status_init(struct status *s, const struct options *o, struct redis_clock *clock);
+void status_free(struct status *s); /* the outboxes must be empty */
+
+/* Puts a task into the outbox of a step. */
+void status_ask(struct status *s, enum status_step step, struct task *t);
+/* Takes it out again; it must be in that outbox. */
+void status_leave(struct status *s, enum status_step step, struct task *t);
+
+void status_flush(struct status *s, struct link *link);
+
+#endif

@@ -1,0 +1,67 @@
+/* worker.h - the worker: one libev loop that claims, delivers and settles, until told to stop.
+ *
+ * Stateless: whatever must survive it is in Redis. In every turn of the loop, what has become ready
+ * is flushed together (worker_flush): claims for all free slots, one permit call per provider, the
+ * statuses, the settles. SIGTERM and SIGINT drain: nothing more is claimed, what is with a provider
+ * ends within DRAIN_TIMEOUT, the rest is given back; a second one ends at once. SIGHUP opens the
+ * providers anew (secrets, DSNs). */
+#ifndef FLEET_WORKER_H
+#define FLEET_WORKER_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "base/error.h"
+#include "base/options.h"
+#include "fleet/gate.h"
+#include "fleet/heartbeat.h"
+#include "fleet/queue.h"
+#include "fleet/redis_clock.h"
+#include "fleet/status.h"
+#include "provider/registry.h"
+#include "redis/link.h"
+
+#define WORKER_MAX_QUEUES 64
+#define WORKER_MAX_GATES (4 * REGISTRY_MAX) /* also those that a reload retired and that still deliver */
+#define WORKER_MAX_HOLD_US 5000000 /* how long a provider may hold a last byte: servers hang up after 10 s */
+
+struct worker {
+	struct ev_loop *loop;
+	const struct options *options;
+	char *name;
+	bool allow_mocks;
+	struct link *link;
+	struct redis_clock clock;
+	struct status status;
+	struct gate *gates[WORKER_MAX_GATES]; /* in failover order, retired ones last */
+	size_t n_gates;
+	struct queue *queues[WORKER_MAX_QUEUES];
+	size_t n_queues;
+	struct heartbeat heartbeat;
+	bool until_empty; /* --drain */
+	bool stopping;    /* SIGTERM: gives back and ends */
+	bool rerouting;   /* a gate has shut or opened */
+	bool failed;      /* STRICT, or a name that is none: err says why */
+	struct error *err;
+	ev_prepare flush;
+	ev_timer tick, grace;
+	ev_signal on_term, on_int, on_hup;
+};
+
+/* Runs until it is told to stop, or, with until_empty, until nothing is queued, delayed or in
+ * flight. allow_mocks: see registry_open. False: it could not start, err says why. */
+bool worker_run(const struct options *o, bool until_empty, bool allow_mocks, struct error *err) MUST_CHECK;
+
+/* For task.c: the gate that this task should go to now.
+ *   ROUTE_GATE  *gate is one that flows, or the one that opens first when none does
+ *   ROUTE_WAIT  none opens within a lease; *at (Redis's clock, ms) is when to look again
+ *   ROUTE_NONE  there is none left for this mail */
+enum route { ROUTE_GATE, ROUTE_WAIT, ROUTE_NONE };
+enum route worker_route(struct worker *w, const struct task *t, struct gate **gate, int64_t *at);
+/* The providers that a job may use, in failover order; returns how many. */
+size_t worker_providers(const struct worker *w, const struct job *j, struct policy_provider out[REGISTRY_MAX]);
+
+#endif

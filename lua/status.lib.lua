@@ -1,0 +1,79 @@
+-- status.lib: what peek, begin and finish share: who owns a mail's key. Included, not a script.
+--
+-- The first script that writes a status takes the ownership of its key (HSETNX owner); every later
+-- one checks it here. judge() reads and, where it says so, takes; it answers
+--   verdict, status, token, set    verdict is one of
+--     'mine'       this job owns the key (now, or since before), and no newer claim of it is known
+--     'stale'      a newer claim of this very job has been here: the caller must stop
+--     'final'      this job owns the key and its mail is settled, as `status` says
+--     'duplicate'  another job with the same content owns it; counted; this one is to be dropped
+--     'rival'      the same, but its mail is not settled: the caller asks whether that job still
+--                  exists and calls again, with rival 'alive' or with the name of the owner that is gone
+--     'conflict'   another job with other content owns it
+--     'error'      the key is not a hash
+--   status  as stored, '' when there was none; for rival and conflict the owner
+--   token   under which the status was last written (absent means 1); 0 when there was none
+--   set     with 'mine': a list of fields and values that the caller adds its own to and writes
+local FINAL = { sent = true, failed = true, held = true, cancelled = true }
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+-- Takes the key for a job. Returns the fields that the caller has yet to write: those which a status
+-- has from its first write on. `fresh`: there was no status.
+local function take(key, owner, token, fingerprint, to, subject, fresh)
+	if redis.call('HSETNX', key, 'owner', owner) == 0 then
+		redis.call('HSET', key, 'owner', owner) -- from an owner that is gone
+		redis.call('HDEL', key, 'token')
+	end
+	local set = { 'fingerprint', fingerprint, 'to', to, 'subject', subject }
+	if fresh then
+		set[7], set[8] = 'created_at', now
+	end
+	return set
+end
+
+local function judge(key, owner, token, fingerprint, to, subject, rival)
+	local seen = redis.pcall('HMGET', key, 'owner', 'status', 'token', 'fingerprint')
+	if seen.err then
+		return 'error', seen.err, 0
+	end
+	local status = seen[2] or ''
+	local stored = tonumber(seen[3]) or (seen[1] and 1 or 0)
+	if seen[1] == owner then
+		if stored > token then
+			return 'stale', status, stored
+		elseif FINAL[status] then
+			return 'final', status, stored
+		end
+		return 'mine', status, stored, {}
+	end
+	if not seen[1] then
+		-- Nobody's: new; or accepted by the API (queued, or cancelled since); or only the reason
+		-- why something under this key was not valid, which a valid job replaces.
+		if status == '' or status == 'failed' then
+			if status ~= '' then
+				redis.call('DEL', key)
+			end
+			return 'mine', '', 0, take(key, owner, token, fingerprint, to, subject, true)
+		elseif seen[4] and seen[4] ~= fingerprint then
+			return 'conflict', '', 0
+		end
+		local set = take(key, owner, token, fingerprint, to, subject, false)
+		if FINAL[status] then
+			redis.call('HSET', key, unpack(set))
+			return 'final', status, 0
+		end
+		return 'mine', status, 0, set
+	end
+	if seen[4] ~= fingerprint then
+		return 'conflict', seen[1], stored
+	elseif FINAL[status] or rival == 'alive' then
+		redis.pcall('HINCRBY', key, 'duplicates', 1) -- memory may be full, and it is only a count
+		return 'duplicate', status, stored
+	elseif rival == seen[1] then
+		-- Its owner was lost with a failover: this job takes over what is known.
+		return 'mine', status, 0, take(key, owner, token, fingerprint, to, subject, false)
+	end
+	return 'rival', seen[1], stored
+end

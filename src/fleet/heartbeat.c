@@ -1,0 +1,168 @@
+#include "fleet/heartbeat.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "fleet/worker.h"
+#include "redis/keys.h"
+
+void heartbeat_init(struct heartbeat *h, struct worker *w)
+{
+	*h = (struct heartbeat){.worker = w};
+	h->workers_key = keys_workers(w->options->key_prefix);
+	h->control_key = keys_control(w->options->key_prefix);
+	command_init(&h->command);
+}
+
+void heartbeat_free(struct heartbeat *h)
+{
+	mem_free(h->workers_key);
+	mem_free(h->control_key);
+	command_free(&h->command);
+}
+
+/* Nothing hangs on these: the next beat comes in a second. */
+static void heartbeat_on_ignored(void *data, enum link_result result, const redisReply *reply)
+{
+	struct heartbeat *h = data;
+
+	if (result == LINK_ERROR || result == LINK_CONFIG)
+		log_warn("heartbeat_failed", LOG_STR("key", h->workers_key),
+		         LOG_STR("error", reply ? reply->str : NULL));
+}
+
+/* Redis must not evict: a job or a status that is thrown away is a mail lost or sent twice. */
+static void heartbeat_on_memory(void *data, enum link_result result, const redisReply *reply)
+{
+	struct heartbeat *h = data;
+	struct worker *w = h->worker;
+	const char *policy, *line = "maxmemory_policy:";
+	char name[64];
+
+	if (result != LINK_OK || !reply->str)
+		return; /* not allowed to ask */
+	policy = strstr(reply->str, line);
+	if (!policy)
+		return;
+	policy += strlen(line);
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(policy, "\r\n"), policy);
+	if (strcmp(name, "noeviction") == 0)
+		return;
+	log_error("redis_evicts", LOG_STR("policy", name),
+	          LOG_STR("error", "set maxmemory-policy to noeviction: this Redis may throw mails away"));
+	if (w->options->strict) {
+		w->failed = true;
+		error_set(w->err,
+		          "Redis has maxmemory-policy %s and may throw mails away: set it to noeviction, or STRICT=0",
+		          name);
+		ev_break(w->loop, EVBREAK_ALL);
+	}
+}
+
+static bool control_has(const redisReply *hash, const char *what, const char *name)
+{
+	char field[KEYS_MAX_QUEUE + 32];
+
+	snprintf(field, sizeof(field), "pause:%s:%s", what, name);
+	for (size_t i = 0; i + 1 < hash->elements; i += 2) {
+		const redisReply *k = hash->element[i], *v = hash->element[i + 1];
+		if (k->str && v->str && strcmp(k->str, field) == 0)
+			return v->str[0] != '\0' && strcmp(v->str, "0") != 0;
+	}
+	return false;
+}
+
+static void pause_set(const struct heartbeat *h, bool *paused, bool now, const char *what,
+                      const char *name)
+{
+	bool before = *paused;
+
+	*paused = now;
+	if (before == now || (!h->known && !now))
+		return;
+	log_info(now ? "paused" : "resumed", LOG_STR(what, name));
+}
+
+static void heartbeat_on_control(void *data, enum link_result result, const redisReply *reply)
+{
+	struct heartbeat *h = data;
+	struct worker *w = h->worker;
+
+	h->asking = false;
+	if (result != LINK_OK || reply->type != REDIS_REPLY_ARRAY) {
+		if (result == LINK_ERROR || result == LINK_CONFIG)
+			log_warn("control_unreadable", LOG_STR("key", h->control_key),
+			         LOG_STR("error", reply ? reply->str : NULL));
+		return;
+	}
+	for (size_t i = 0; i < w->n_queues; i++)
+		pause_set(h, &w->queues[i]->paused, control_has(reply, "queue", w->queues[i]->keys.list),
+		          "queue", w->queues[i]->keys.list);
+	for (size_t i = 0; i < w->n_gates; i++) {
+		struct gate *g = w->gates[i];
+		bool before = g->paused;
+		pause_set(h, &g->paused, control_has(reply, "provider", g->provider->name), "provider",
+		          g->provider->name);
+		w->rerouting = w->rerouting || before != g->paused;
+	}
+	h->known = true;
+}
+
+static void heartbeat_send(struct heartbeat *h, struct link *link, link_fn *fn)
+{
+	if (!link_send(link, &h->command, 0, fn, h))
+		log_debug("heartbeat_skipped", LOG_STR("key", h->workers_key));
+}
+
+void heartbeat_beat(struct heartbeat *h, struct link *link)
+{
+	struct command *c = &h->command;
+	int64_t now = redis_clock_now(&h->worker->clock);
+
+	if (!link_up(link))
+		return;
+	if (!h->checked) {
+		h->checked = true;
+		command_clear(c);
+		command_str(c, "INFO");
+		command_str(c, "memory");
+		heartbeat_send(h, link, heartbeat_on_memory);
+	}
+	if (h->worker->clock.offset_ms != 0) {
+		command_clear(c);
+		command_str(c, "ZADD");
+		command_str(c, h->workers_key);
+		command_int(c, now);
+		command_str(c, h->worker->name);
+		heartbeat_send(h, link, heartbeat_on_ignored);
+		if (h->beats++ % HEARTBEAT_GONE_BEATS == 0) {
+			command_clear(c);
+			command_str(c, "ZREMRANGEBYSCORE");
+			command_str(c, h->workers_key);
+			command_str(c, "-inf");
+			command_int(c, now - HEARTBEAT_GONE_MS);
+			heartbeat_send(h, link, heartbeat_on_ignored);
+		}
+	}
+	if (!h->asking) {
+		command_clear(c);
+		command_str(c, "HGETALL");
+		command_str(c, h->control_key);
+		h->asking = link_send(link, c, 0, heartbeat_on_control, h);
+	}
+}
+
+void heartbeat_leave(struct heartbeat *h, struct link *link)
+{
+	struct command *c = &h->command;
+
+	if (!link_up(link))
+		return;
+	command_clear(c);
+	command_str(c, "ZREM");
+	command_str(c, h->workers_key);
+	command_str(c, h->worker->name);
+	heartbeat_send(h, link, heartbeat_on_ignored);
+}

@@ -1,0 +1,549 @@
+#include "fleet/queue.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/random.h"
+#include "fleet/timeline.h"
+#include "redis/script.h"
+
+#define QUEUE_BROKEN_US 5000000
+#define QUEUE_HOLD_US 1000000
+#define QUEUE_SWEEP_IDS 100
+
+static const char *const action_names[] = {
+	[SETTLE_ACK] = "ack",
+	[SETTLE_DELAY] = "delay",
+	[SETTLE_BURY] = "bury",
+};
+
+static int64_t lease_us(const struct queue *q)
+{
+	return q->options->lease_ms * 1000;
+}
+
+/* ---- the life of a queue ------------------------------------------------------------------ */
+
+/* The loop turns, and with it the queue is flushed: that is all there is to do. */
+static void queue_on_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop;
+	(void)timer;
+	(void)events;
+}
+
+static void queue_on_doorbell_link(void *data, bool up)
+{
+	(void)data;
+	(void)up; /* queue_flush looks whether it is up */
+}
+
+struct queue *queue_new(struct worker *w, struct ev_loop *loop, const char *name, long weight,
+                        const struct options *o, const struct link_config *redis,
+                        struct redis_clock *clock, struct error *err)
+{
+	struct queue *q = mem_zalloc(sizeof(*q));
+
+	if (!queue_keys_make(&q->keys, name, err)) {
+		mem_free(q);
+		return NULL;
+	}
+	q->worker = w;
+	q->loop = loop;
+	q->weight = weight;
+	q->options = o;
+	q->clock = clock;
+	q->tick_us = lease_us(q) / 3;
+	q->paused = true; /* until mail:control was read */
+	TAILQ_INIT(&q->tasks);
+	TAILQ_INIT(&q->settling);
+	command_init(&q->command);
+	ev_init(&q->timer, queue_on_timer);
+	q->doorbell = link_open(loop, redis, queue_on_doorbell_link, q);
+	return q;
+}
+
+void queue_free(struct queue *q)
+{
+	struct task *t;
+
+	if (!q)
+		return;
+	if (q->doorbell)
+		link_close(q->doorbell);
+	while ((t = TAILQ_FIRST(&q->tasks)) != NULL)
+		queue_remove(q, t);
+	ev_timer_stop(q->loop, &q->timer);
+	queue_keys_free(&q->keys);
+	command_free(&q->command);
+	mem_free(q);
+}
+
+void queue_remove(struct queue *q, struct task *t)
+{
+	TAILQ_REMOVE(&q->tasks, t, lease);
+	q->n_tasks--;
+	task_free(t);
+}
+
+void queue_drain(struct queue *q)
+{
+	q->draining = true;
+	if (q->doorbell)
+		link_close(q->doorbell); /* its BLMOVE ends with the connection */
+	q->doorbell = NULL;
+}
+
+void queue_reconnected(struct queue *q)
+{
+	struct task *t;
+
+	TAILQ_FOREACH(t, &q->tasks, lease)
+		t->lease_until = 0;
+	q->tick_at = 0;
+	q->dry = false;
+}
+
+void queue_command_exists(struct command *c, const char *owner)
+{
+	const char *hash = strrchr(owner, '#');
+	struct queue_keys k;
+	struct error err;
+	char name[KEYS_MAX_QUEUE + 1];
+
+	command_clear(c);
+	command_str(c, "HEXISTS");
+	if (hash && (size_t)(hash - owner) < sizeof(name)) {
+		memcpy(name, owner, (size_t)(hash - owner));
+		name[hash - owner] = '\0';
+		if (queue_keys_make(&k, name, &err)) {
+			command_str(c, k.jobs);
+			command_str(c, hash + 1);
+			queue_keys_free(&k);
+			return;
+		}
+	}
+	/* Not an owner of ours: nobody's job. */
+	command_str(c, "{}:jobs");
+	command_str(c, "");
+}
+
+/* ---- claims -------------------------------------------------------------------------------- */
+
+static enum task_kind kind_read(const char *word)
+{
+	switch (word[0]) {
+	case 'n':
+		return TASK_NEW;
+	case 'b':
+		return TASK_BIG;
+	case 'p':
+		return TASK_POISON;
+	default:
+		return TASK_AGAIN;
+	}
+}
+
+static bool reply_is_claim(const redisReply *r)
+{
+	if (r->type != REDIS_REPLY_ARRAY || r->elements != 7)
+		return false;
+	for (int i = 0; i < 4; i++) {
+		if (r->element[i]->type != REDIS_REPLY_INTEGER)
+			return false;
+	}
+	return r->element[4]->type == REDIS_REPLY_ARRAY && r->element[5]->type == REDIS_REPLY_ARRAY &&
+	       r->element[5]->elements % 5 == 0 && r->element[6]->type == REDIS_REPLY_STRING;
+}
+
+static void queue_take(struct queue *q, redisReply *const *f)
+{
+	struct task *t;
+
+	if (f[0]->type != REDIS_REPLY_STRING || f[0]->len != TASK_ID_LEN ||
+	    f[1]->type != REDIS_REPLY_INTEGER || f[3]->type != REDIS_REPLY_STRING ||
+	    f[4]->type != REDIS_REPLY_STRING) {
+		log_error("claim_unreadable", LOG_STR("queue", q->keys.list));
+		return;
+	}
+	t = task_new(q->worker, q, f[0]->str, f[1]->integer, kind_read(f[3]->str));
+	t->lease_until = q->asked_at + lease_us(q);
+	TAILQ_INSERT_TAIL(&q->tasks, t, lease);
+	q->n_tasks++;
+	task_parse(t, f[4]->str, f[4]->len);
+	task_advance(t, TASK_ON_CLAIMED);
+}
+
+/* The renewals of the last claim are answered: who is not among the lost has a new lease. */
+static void queue_renewed(struct queue *q, const redisReply *lost)
+{
+	struct task *t, *next;
+
+	for (t = TAILQ_FIRST(&q->tasks); t && q->renewing > 0; t = next) {
+		next = TAILQ_NEXT(t, lease);
+		if (t->renew_asked == 0)
+			continue;
+		for (size_t i = 0; i < lost->elements; i++)
+			t->lost = t->lost || strcmp(lost->element[i]->str, t->id) == 0;
+		if (!t->lost)
+			t->lease_until = t->renew_asked + lease_us(q);
+		t->renew_asked = 0;
+		q->renewing--;
+		TAILQ_REMOVE(&q->tasks, t, lease);
+		TAILQ_INSERT_TAIL(&q->tasks, t, lease);
+		if (t->lost)
+			task_advance(t, TASK_ON_LOST);
+	}
+	q->renewing = 0;
+}
+
+static void queue_broken(struct queue *q)
+{
+	int64_t quarter = lease_us(q) / 4; /* its leases are renewed by the same call */
+
+	q->broken_until = clock_boot_us() + (quarter < QUEUE_BROKEN_US ? quarter : QUEUE_BROKEN_US);
+}
+
+static void queue_failed(struct queue *q, enum link_result result, const redisReply *reply)
+{
+	struct task *t;
+
+	TAILQ_FOREACH(t, &q->tasks, lease)
+		t->renew_asked = 0;
+	q->renewing = 0;
+	if (result == LINK_LOST || result == LINK_AGAIN)
+		return;
+	queue_broken(q);
+	log_error("claim_failed", LOG_STR("queue", q->keys.list),
+	          LOG_STR("error", reply && reply->str ? reply->str : "an answer that is no claim"));
+}
+
+static void queue_on_claimed(void *data, enum link_result result, const redisReply *reply)
+{
+	struct queue *q = data;
+	size_t n;
+
+	q->claiming = false;
+	if (result != LINK_OK || !reply_is_claim(reply)) {
+		queue_failed(q, result, reply);
+		return;
+	}
+	redis_clock_heard(q->clock, reply->element[0]->integer);
+	queue_renewed(q, reply->element[4]);
+	n = reply->element[5]->elements / 5;
+	q->wake_at = reply->element[1]->integer == 0
+	                     ? 0
+	                     : clock_boot_us() + (reply->element[1]->integer -
+	                                          reply->element[0]->integer) * 1000;
+	q->waiting = (size_t)reply->element[2]->integer;
+	q->waiting_known = true;
+	if (q->asked > 0)
+		q->dry = n < q->asked;
+	if (reply->element[3]->integer == 1) {
+		log_warn("redis_full", LOG_STR("queue", q->keys.list),
+		         LOG_STR("error", "maxmemory is reached: nothing is claimed until memory is freed"));
+		q->hold_until = clock_boot_us() + QUEUE_HOLD_US;
+	}
+	if (reply->element[6]->str[0] != '\0') {
+		log_error("queue_unreadable", LOG_STR("queue", q->keys.list),
+		          LOG_STR("error", reply->element[6]->str));
+		queue_broken(q);
+	}
+	for (size_t i = 0; i < n; i++)
+		queue_take(q, &reply->element[5]->element[i * 5]);
+}
+
+static bool renewal_due(const struct queue *q, const struct task *t, int64_t now)
+{
+	return !t->lost && t->lease_until - now <= lease_us(q) / 2;
+}
+
+static size_t queue_renewals_due(const struct queue *q, int64_t now)
+{
+	const struct task *t;
+	size_t n = 0;
+
+	TAILQ_FOREACH(t, &q->tasks, lease) {
+		if (n == QUEUE_MAX_BATCH || (!t->lost && !renewal_due(q, t, now)))
+			break;
+		n += !t->lost;
+	}
+	return n;
+}
+
+static void add_renewals(struct queue *q, struct command *c, size_t n, int64_t now)
+{
+	struct task *t;
+
+	q->renewing = n;
+	TAILQ_FOREACH(t, &q->tasks, lease) {
+		if (n == 0)
+			break;
+		if (t->lost)
+			continue;
+		t->renew_asked = now;
+		command_str(c, t->id);
+		command_int(c, t->token);
+		n--;
+	}
+}
+
+static void add_ids(struct command *c, size_t n)
+{
+	char id[TASK_ID_LEN + 1];
+
+	for (size_t i = 0; i < n; i++) {
+		snprintf(id, sizeof(id), "%016llx", (unsigned long long)random_u64());
+		command_arg(c, id, TASK_ID_LEN);
+	}
+}
+
+static void queue_claim(struct queue *q, struct link *link, size_t slots, size_t renewals, int64_t now)
+{
+	struct command *c = &q->command;
+
+	script_command(c, SCRIPT_CLAIM, 7);
+	command_str(c, q->keys.list);
+	command_str(c, q->keys.arrivals);
+	command_str(c, q->keys.jobs);
+	command_str(c, q->keys.leases);
+	command_str(c, q->keys.delayed);
+	command_str(c, q->keys.claims);
+	command_str(c, q->keys.clock);
+	command_int(c, q->options->lease_ms);
+	command_int(c, (int64_t)slots);
+	command_int(c, QUEUE_MAX_CLAIM_BYTES);
+	command_int(c, q->options->max_job_bytes);
+	command_int(c, QUEUE_POISON_AFTER);
+	command_int(c, (int64_t)renewals);
+	add_renewals(q, c, renewals, now);
+	add_ids(c, slots);
+	if (!link_send(link, c, 0, queue_on_claimed, q)) {
+		queue_failed(q, LINK_LOST, NULL);
+		return;
+	}
+	q->claiming = true;
+	q->asked = slots;
+	q->asked_at = now;
+	if (slots > 0)
+		q->rang = false;
+	q->tick_at = now + q->tick_us;
+}
+
+static bool queue_due(const struct queue *q, int64_t now)
+{
+	return q->rang || !q->dry || (q->wake_at != 0 && now >= q->wake_at);
+}
+
+bool queue_hungry(const struct queue *q)
+{
+	int64_t now = clock_boot_us();
+
+	return !q->paused && !q->draining && !q->claiming && now >= q->broken_until &&
+	       now >= q->hold_until && (queue_due(q, now) || now >= q->tick_at);
+}
+
+/* ---- the doorbell ---------------------------------------------------------------------------- */
+
+static void queue_on_rung(void *data, enum link_result result, const redisReply *reply)
+{
+	struct queue *q = data;
+
+	q->ringing = false;
+	if (result == LINK_OK && reply->type == REDIS_REPLY_STRING)
+		q->rang = true;
+	if (result == LINK_ERROR || result == LINK_CONFIG || result == LINK_NOMEM ||
+	    result == LINK_REFUSED) {
+		log_error("doorbell_failed", LOG_STR("queue", q->keys.list), LOG_STR("error", reply->str));
+		queue_broken(q);
+	}
+}
+
+static void queue_ring(struct queue *q)
+{
+	struct command *c = &q->command;
+	int64_t block_ms = q->options->lease_ms / 3;
+	char seconds[32];
+
+	snprintf(seconds, sizeof(seconds), "%lld.%03lld", (long long)block_ms / 1000,
+	         (long long)block_ms % 1000);
+	command_clear(c);
+	command_str(c, "BLMOVE");
+	command_str(c, q->keys.list);
+	command_str(c, q->keys.arrivals);
+	command_str(c, "RIGHT");
+	command_str(c, "LEFT");
+	command_str(c, seconds);
+	q->ringing = link_send(q->doorbell, c, (int)(block_ms + q->options->command_timeout),
+	                       queue_on_rung, q);
+}
+
+/* ---- settles --------------------------------------------------------------------------------- */
+
+void queue_settle(struct queue *q, struct task *t)
+{
+	TAILQ_INSERT_TAIL(&q->settling, t, place);
+	q->n_settling++;
+}
+
+struct settle_batch {
+	struct queue *queue;
+	size_t n;
+	struct task *tasks[];
+};
+
+static void queue_on_settled(void *data, enum link_result result, const redisReply *reply)
+{
+	struct settle_batch *b = data;
+	struct queue *q = b->queue;
+
+	q->settles_in_flight -= b->n;
+	if (result != LINK_OK || reply->type != REDIS_REPLY_ARRAY || reply->elements != b->n) {
+		for (size_t i = b->n; i-- > 0;) {
+			TAILQ_INSERT_HEAD(&q->settling, b->tasks[i], place);
+			q->n_settling++;
+		}
+		if (result != LINK_LOST && result != LINK_AGAIN) {
+			q->hold_until = clock_boot_us() + QUEUE_HOLD_US;
+			log_warn("not_settled", LOG_STR("queue", q->keys.list),
+			         LOG_INT("mails", (int64_t)b->n),
+			         LOG_STR("error", reply ? reply->str : NULL));
+		}
+		mem_free(b);
+		return;
+	}
+	for (size_t i = 0; i < b->n; i++) {
+		const redisReply *r = reply->element[i];
+		b->tasks[i]->verdict = r->type == REDIS_REPLY_STRING && strcmp(r->str, "stale") == 0
+		                               ? VERDICT_STALE
+		                               : VERDICT_OK;
+		task_advance(b->tasks[i], TASK_ON_SETTLED);
+	}
+	mem_free(b);
+}
+
+static bool queue_send_settles(struct queue *q, struct link *link)
+{
+	size_t n = q->n_settling < QUEUE_MAX_BATCH ? q->n_settling : QUEUE_MAX_BATCH;
+	struct settle_batch *b = mem_alloc(sizeof(*b) + n * sizeof(b->tasks[0]));
+	struct command *c = &q->command;
+
+	script_command(c, SCRIPT_SETTLE, 6);
+	command_str(c, q->keys.jobs);
+	command_str(c, q->keys.leases);
+	command_str(c, q->keys.delayed);
+	command_str(c, q->keys.claims);
+	command_str(c, q->keys.dead);
+	command_str(c, q->keys.events);
+	command_int(c, q->options->events_max);
+	b->queue = q;
+	b->n = n;
+	for (size_t i = 0; i < n; i++) {
+		struct task *t = TAILQ_FIRST(&q->settling);
+		int64_t at = t->decision.settle == SETTLE_DELAY ? t->decision.at
+		                                                : redis_clock_now(q->clock);
+		TAILQ_REMOVE(&q->settling, t, place);
+		b->tasks[i] = t;
+		command_str(c, t->id);
+		command_int(c, t->token);
+		command_str(c, action_names[t->decision.settle]);
+		command_int(c, at);
+		timeline_add_event(c, t);
+	}
+	q->n_settling -= n;
+	if (!link_send(link, c, 0, queue_on_settled, b)) {
+		q->settles_in_flight += n;
+		queue_on_settled(b, LINK_LOST, NULL);
+		return false;
+	}
+	q->settles_in_flight += n;
+	return true;
+}
+
+/* ---- the turn of the loop ---------------------------------------------------------------------- */
+
+static void queue_on_swept(void *data, enum link_result result, const redisReply *reply)
+{
+	struct queue *q = data;
+
+	if (result != LINK_OK || reply->type != REDIS_REPLY_ARRAY || reply->elements != 2)
+		return;
+	if (reply->element[0]->integer > 0) {
+		log_warn("orphans_adopted", LOG_STR("queue", q->keys.list),
+		         LOG_INT("jobs", reply->element[0]->integer));
+		q->tick_at = 0;
+	}
+}
+
+static void queue_sweep(struct queue *q, struct link *link, int64_t now)
+{
+	struct command *c = &q->command;
+
+	/* All workers do it, each at its own moment. */
+	q->sweep_at = now + lease_us(q) / 2 + (int64_t)random_below((uint64_t)lease_us(q));
+	script_command(c, SCRIPT_SWEEP, 5);
+	command_str(c, q->keys.jobs);
+	command_str(c, q->keys.leases);
+	command_str(c, q->keys.delayed);
+	command_str(c, q->keys.claims);
+	command_str(c, q->keys.dead);
+	command_int(c, q->options->dead_ttl * 1000);
+	command_int(c, q->options->lease_ms);
+	command_int(c, QUEUE_SWEEP_IDS);
+	if (!link_send(link, c, 0, queue_on_swept, q))
+		q->sweep_at = 0;
+}
+
+static void queue_arm(struct queue *q, int64_t now)
+{
+	const struct task *first = TAILQ_FIRST(&q->tasks);
+	int64_t at = now + q->tick_us;
+	const int64_t times[] = {
+		q->tick_at,
+		q->draining ? 0 : q->wake_at,
+		q->broken_until,
+		q->hold_until,
+		first ? first->lease_until - lease_us(q) / 2 : 0,
+	};
+
+	/* What is past was acted upon just now, or waits for an answer or a free slot. */
+	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+		if (times[i] > now && times[i] < at)
+			at = times[i];
+	}
+	ev_timer_stop(q->loop, &q->timer);
+	ev_timer_set(&q->timer, (double)(at - now + 200) / 1e6, 0.);
+	ev_timer_start(q->loop, &q->timer);
+}
+
+void queue_flush(struct queue *q, struct link *link, size_t slots)
+{
+	int64_t now = clock_boot_us();
+	size_t renewals;
+
+	if (slots > QUEUE_MAX_BATCH)
+		slots = QUEUE_MAX_BATCH;
+	if (!queue_hungry(q))
+		slots = 0;
+	renewals = q->claiming || now < q->broken_until ? 0 : queue_renewals_due(q, now);
+	if (!q->claiming && (slots > 0 || renewals > 0 || (now >= q->tick_at && now >= q->broken_until)))
+		queue_claim(q, link, slots, renewals, now);
+	if (!q->claiming && q->draining)
+		q->tick_at = now + q->tick_us;
+	while (q->n_settling > 0 && now >= q->hold_until) {
+		if (!queue_send_settles(q, link))
+			break;
+	}
+	if (q->sweep_at == 0)
+		q->sweep_at = now + (int64_t)random_below((uint64_t)lease_us(q) / 2);
+	else if (now >= q->sweep_at && !q->draining)
+		queue_sweep(q, link, now);
+	if (!q->ringing && q->dry && !q->paused && !q->draining && now >= q->broken_until &&
+	    now >= q->hold_until && link_up(q->doorbell))
+		queue_ring(q);
+	queue_arm(q, now);
+}

@@ -1,0 +1,261 @@
+#include "fleet/status.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "fleet/gate.h"
+#include "fleet/queue.h"
+#include "fleet/timeline.h"
+#include "redis/script.h"
+
+#define STATUS_HOLD_US 1000000 /* how long to leave a Redis alone that refuses writes */
+#define STATUS_MAX_FIELD 60    /* `to` and `subject` in the status are cut: DESIGN A4, listpack */
+
+static const enum script step_scripts[] = {
+	[STATUS_PEEK] = SCRIPT_PEEK,
+	[STATUS_BEGIN] = SCRIPT_BEGIN,
+	[STATUS_FINISH] = SCRIPT_FINISH,
+};
+static const enum task_event step_events[] = {
+	[STATUS_PEEK] = TASK_ON_PEEKED,
+	[STATUS_ASK] = TASK_ON_ASKED,
+	[STATUS_BEGIN] = TASK_ON_BEGUN,
+	[STATUS_FINISH] = TASK_ON_FINISHED,
+};
+
+/* Tasks on their way to Redis, in the order of the call's keys. */
+struct batch {
+	struct status *status;
+	enum status_step step;
+	size_t n;
+	struct task *tasks[];
+};
+
+void status_init(struct status *s, const struct options *o, struct redis_clock *clock)
+{
+	*s = (struct status){.options = o, .clock = clock};
+	for (int i = 0; i < STATUS_STEPS; i++)
+		TAILQ_INIT(&s->outbox[i]);
+	command_init(&s->command);
+}
+
+void status_free(struct status *s)
+{
+	command_free(&s->command);
+}
+
+void status_ask(struct status *s, enum status_step step, struct task *t)
+{
+	TAILQ_INSERT_TAIL(&s->outbox[step], t, place);
+	s->n[step]++;
+}
+
+void status_leave(struct status *s, enum status_step step, struct task *t)
+{
+	TAILQ_REMOVE(&s->outbox[step], t, place);
+	s->n[step]--;
+}
+
+/* ---- answers ------------------------------------------------------------------------------- */
+
+static const struct {
+	const char *word;
+	enum task_verdict verdict;
+} verdicts[] = {
+	{"ok", VERDICT_OK},           {"mine", VERDICT_OK},
+	{"unknown", VERDICT_UNKNOWN}, {"stale", VERDICT_STALE},
+	{"final", VERDICT_FINAL},     {"duplicate", VERDICT_DUPLICATE},
+	{"rival", VERDICT_RIVAL},     {"conflict", VERDICT_CONFLICT},
+	{"late", VERDICT_LATE},       {"foreign", VERDICT_FOREIGN},
+};
+
+/* "final sent": the verdict, and the status or owner that goes with it. */
+static void verdict_read(struct task *t, const char *text, const char *rest)
+{
+	size_t len = strcspn(text, " ");
+
+	t->verdict = VERDICT_ERROR;
+	for (size_t i = 0; i < sizeof(verdicts) / sizeof(verdicts[0]); i++) {
+		if (strlen(verdicts[i].word) == len && memcmp(text, verdicts[i].word, len) == 0)
+			t->verdict = verdicts[i].verdict;
+	}
+	if (!rest)
+		rest = text[len] == ' ' ? text + len + 1 : "";
+	snprintf(t->verdict_text, sizeof(t->verdict_text), "%s", rest);
+	if (t->verdict == VERDICT_RIVAL) {
+		mem_free(t->rival);
+		t->rival = mem_strdup(rest);
+	}
+}
+
+static bool is_text(const redisReply *r)
+{
+	return r->type == REDIS_REPLY_STRING || r->type == REDIS_REPLY_STATUS;
+}
+
+static void peeked_read(struct task *t, const redisReply *r)
+{
+	const char *f[10];
+
+	if (r->type != REDIS_REPLY_ARRAY || (r->elements != 2 && r->elements != 10)) {
+		t->verdict = VERDICT_ERROR;
+		return;
+	}
+	for (size_t i = 0; i < r->elements; i++) {
+		f[i] = is_text(r->element[i]) ? r->element[i]->str : "";
+	}
+	verdict_read(t, f[0], f[1]);
+	if (t->verdict != VERDICT_OK || r->elements != 10)
+		return;
+	/* attempts, provider, tries, pinned, next_attempt_at, created_at, recipients, message_id */
+	t->history.attempts = strtoll(f[2], NULL, 10);
+	snprintf(t->history.provider, sizeof(t->history.provider), "%s", f[3]);
+	history_read_tries(&t->history, f[4], strlen(f[4]));
+	snprintf(t->history.pinned, sizeof(t->history.pinned), "%s", f[5]);
+	t->due_at = strtoll(f[6], NULL, 10);
+	t->created_at = strtoll(f[7], NULL, 10);
+	mem_free(t->recipients);
+	t->recipients = f[8][0] != '\0' ? mem_strndup(f[8], r->element[8]->len) : NULL;
+}
+
+static void answer_read(struct task *t, enum status_step step, const redisReply *r)
+{
+	if (step == STATUS_ASK) {
+		/* HEXISTS of the rival's job: it lives, or its owner's name says who is gone. */
+		if (r->type == REDIS_REPLY_INTEGER && r->integer == 1) {
+			mem_free(t->rival);
+			t->rival = mem_strdup("alive");
+		}
+		t->verdict = VERDICT_OK;
+	} else if (step == STATUS_PEEK) {
+		peeked_read(t, r);
+	} else if (is_text(r)) {
+		verdict_read(t, r->str, NULL);
+	} else {
+		t->verdict = VERDICT_ERROR;
+	}
+}
+
+static void batch_back(struct batch *b)
+{
+	struct status *s = b->status;
+
+	for (size_t i = b->n; i-- > 0;) {
+		TAILQ_INSERT_HEAD(&s->outbox[b->step], b->tasks[i], place);
+		s->n[b->step]++;
+	}
+}
+
+static void status_on_reply(void *data, enum link_result result, const redisReply *reply)
+{
+	struct batch *b = data;
+	struct status *s = b->status;
+	bool single = b->step == STATUS_ASK;
+
+	s->in_flight--;
+	if (result == LINK_OK && !single &&
+	    (reply->type != REDIS_REPLY_ARRAY || reply->elements != b->n))
+		result = LINK_ERROR;
+	if (result != LINK_OK) {
+		if (result != LINK_LOST && result != LINK_AGAIN) {
+			s->hold_until = clock_boot_us() + STATUS_HOLD_US;
+			log_warn("status_not_written", LOG_INT("mails", (int64_t)b->n),
+			         LOG_STR("key", b->tasks[0]->status_key),
+			         LOG_STR("error", reply ? reply->str : NULL));
+		}
+		batch_back(b);
+		mem_free(b);
+		return;
+	}
+	for (size_t i = 0; i < b->n; i++)
+		answer_read(b->tasks[i], b->step, single ? reply : reply->element[i]);
+	for (size_t i = 0; i < b->n; i++)
+		task_advance(b->tasks[i], step_events[b->step]);
+	mem_free(b);
+}
+
+/* ---- calls ----------------------------------------------------------------------------------- */
+
+/* owner, token, fingerprint, to, subject: what every status script gets of a mail. */
+static void add_identity(struct command *c, const struct task *t)
+{
+	const struct job *j = t->job;
+	const char *to = j && j->n_rcpts > 0 ? j->rcpts[0].address.email : "";
+	const char *subject = j ? j->subject : "";
+
+	command_str(c, t->owner);
+	command_int(c, t->token);
+	command_str(c, j ? j->fingerprint : "-");
+	command_arg(c, to, timeline_cut(to, STATUS_MAX_FIELD));
+	command_arg(c, subject, timeline_cut(subject, STATUS_MAX_FIELD));
+}
+
+static void add_task(struct status *s, struct command *c, enum status_step step, struct task *t)
+{
+	add_identity(c, t);
+	if (step == STATUS_PEEK) {
+		command_str(c, t->rival ? t->rival : "");
+	} else if (step == STATUS_BEGIN) {
+		command_str(c, t->gate->provider->name);
+		command_int(c, t->history.attempts + 1);
+	} else {
+		timeline_add_finish(c, t, s->options, redis_clock_now(s->clock));
+	}
+}
+
+static struct batch *batch_take(struct status *s, enum status_step step, size_t n)
+{
+	struct batch *b = mem_alloc(sizeof(*b) + n * sizeof(b->tasks[0]));
+
+	b->status = s;
+	b->step = step;
+	b->n = n;
+	for (size_t i = 0; i < n; i++) {
+		b->tasks[i] = TAILQ_FIRST(&s->outbox[step]);
+		status_leave(s, step, b->tasks[i]);
+	}
+	return b;
+}
+
+static bool batch_send(struct batch *b, struct link *link)
+{
+	struct status *s = b->status;
+	struct command *c = &s->command;
+
+	if (b->step == STATUS_ASK) {
+		queue_command_exists(c, b->tasks[0]->rival);
+	} else {
+		script_command(c, step_scripts[b->step], b->n);
+		for (size_t i = 0; i < b->n; i++)
+			command_str(c, b->tasks[i]->status_key);
+		if (b->step != STATUS_FINISH)
+			command_int(c, s->options->max_queue_time * 1000);
+		for (size_t i = 0; i < b->n; i++)
+			add_task(s, c, b->step, b->tasks[i]);
+	}
+	if (!link_send(link, c, 0, status_on_reply, b)) {
+		batch_back(b);
+		mem_free(b);
+		return false;
+	}
+	s->in_flight++;
+	return true;
+}
+
+void status_flush(struct status *s, struct link *link)
+{
+	if (s->hold_until > clock_boot_us())
+		return;
+	for (int step = 0; step < STATUS_STEPS; step++) {
+		size_t most = step == STATUS_ASK ? 1 : STATUS_MAX_BATCH;
+		while (s->n[step] > 0) {
+			size_t n = s->n[step] < most ? s->n[step] : most;
+			if (!batch_send(batch_take(s, (enum status_step)step, n), link))
+				return;
+		}
+	}
+}

@@ -1,0 +1,593 @@
+#include "fleet/task.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/random.h"
+#include "fleet/gate.h"
+#include "fleet/queue.h"
+#include "fleet/status.h"
+#include "fleet/worker.h"
+#include "mail/message.h"
+#include "redis/keys.h"
+
+#define TASK_MAX_FAULTS 4096
+#define TASK_SOON_MS 5 /* what is due in less is due now */
+
+static const char *const state_names[TASK_STATES] = {
+	[TASK_CLAIMED] = "claimed",     [TASK_PEEKING] = "peeking",
+	[TASK_ASKING] = "asking",       [TASK_PARKED] = "parked",
+	[TASK_SENDING] = "sending",     [TASK_BEGINNING] = "beginning",
+	[TASK_RELEASED] = "released",   [TASK_FINISHING] = "finishing",
+	[TASK_SETTLING] = "settling",
+};
+
+const char *task_state_name(enum task_state s)
+{
+	return state_names[s];
+}
+
+void task_set_state(struct task *t, enum task_state s)
+{
+	log_debug("task_state", LOG_STR("id", t->id), LOG_STR("key", t->key),
+	          LOG_STR("from", state_names[t->state]), LOG_STR("to", state_names[s]));
+	t->state = s;
+	t->state_since = clock_boot_us();
+}
+
+/* ---- birth and death --------------------------------------------------------------------- */
+
+static void task_name(struct task *t, const char *key)
+{
+	size_t prefix;
+
+	mem_free(t->status_key);
+	t->status_key = keys_status(t->worker->options->key_prefix, key);
+	prefix = strlen(t->status_key) - strlen(key);
+	t->key_at = prefix;
+	t->key = t->status_key + prefix;
+}
+
+static void task_name_auto(struct task *t)
+{
+	char key[TASK_ID_LEN + 8];
+
+	snprintf(key, sizeof(key), "auto-%s", t->id);
+	task_name(t, key);
+}
+
+struct task *task_new(struct worker *w, struct queue *q, const char *id, int64_t token,
+                      enum task_kind kind)
+{
+	struct task *t = mem_zalloc(sizeof(*t));
+
+	t->worker = w;
+	t->queue = q;
+	t->kind = kind;
+	t->token = token;
+	t->claimed_at = clock_boot_us();
+	snprintf(t->id, sizeof(t->id), "%s", id);
+	t->owner = mem_printf("%s#%s", q->keys.list, t->id);
+	return t;
+}
+
+static void task_abandon(struct task *t)
+{
+	if (t->delivering)
+		provider_abandon(t->gate->provider, &t->delivery);
+	t->delivering = false;
+}
+
+void task_free(struct task *t)
+{
+	task_abandon(t);
+	job_free(t->job);
+	mem_free(t->delivery.rcpts);
+	mem_free((char *)t->delivery.message_id);
+	mem_free(t->status_key);
+	mem_free(t->note_key);
+	mem_free(t->owner);
+	mem_free(t->rival);
+	mem_free(t->recipients);
+	mem_free(t);
+}
+
+/* This worker has nothing more to do with it. */
+static void task_drop(struct task *t, const char *event)
+{
+	log_info(event, LOG_STR("id", t->id), LOG_STR("key", t->key), LOG_INT("token", t->token),
+	         LOG_STR("state", state_names[t->state]));
+	queue_remove(t->queue, t);
+}
+
+/* ---- ends: settle, finish ------------------------------------------------------------------- */
+
+static void task_settle(struct task *t)
+{
+	task_set_state(t, TASK_SETTLING);
+	queue_settle(t->queue, t);
+}
+
+static void task_finish(struct task *t)
+{
+	task_set_state(t, TASK_FINISHING);
+	status_ask(&t->worker->status, STATUS_FINISH, t);
+}
+
+/* The claim ends, the status stays as it is. */
+static void task_settle_only(struct task *t, enum settle_action action, int64_t at)
+{
+	t->decision = (struct decision){.settle = action, .at = at};
+	task_settle(t);
+}
+
+/* Fails for a reason that is not a provider's. */
+static void task_fail(struct task *t, const char *status, const char *code, const char *text)
+{
+	t->decision = (struct decision){.status = status, .settle = SETTLE_BURY};
+	outcome_set(&t->outcome, OUTCOME_REJECTED, code, text);
+	snprintf(t->decision.error, sizeof(t->decision.error), "%s: %s", code, text);
+	task_finish(t);
+}
+
+static struct policy task_policy(const struct task *t)
+{
+	const struct options *o = t->worker->options;
+
+	return (struct policy){
+		.max_tries = t->job->max_attempts > 0 ? t->job->max_attempts : o->max_retry_attempts,
+		.base_delay = o->retry_base_delay,
+		.max_delay = o->retry_max_delay,
+		.throttle_max = o->throttle_max,
+		.on_unknown = t->job->on_unknown >= 0 ? t->job->on_unknown : (int)o->on_unknown,
+	};
+}
+
+/* Keeps what became of each recipient; says whether some were taken, and some put off. */
+static void task_recipients(struct task *t, bool *accepted, bool *deferred)
+{
+	const struct rcpt_result *r = t->delivery.rcpts;
+	struct buf text;
+
+	*accepted = *deferred = false;
+	if (!r || t->job->n_rcpts < 2 || t->outcome.kind == OUTCOME_UNKNOWN ||
+	    t->outcome.kind == OUTCOME_PROVIDER_DOWN)
+		return;
+	for (size_t i = 0; i < t->job->n_rcpts; i++) {
+		*accepted = *accepted || r[i].state == RCPT_ACCEPTED;
+		*deferred = *deferred || r[i].state == RCPT_DEFERRED || r[i].state == RCPT_PENDING;
+	}
+	buf_init(&text, (size_t)JOB_MAX_RECIPIENTS * (ADDRESS_MAX_EMAIL + 64));
+	recipients_write(&text, t->job, r);
+	mem_free(t->recipients);
+	t->recipients = buf_take(&text);
+}
+
+/* An attempt has ended: what follows? */
+static void task_outcome(struct task *t, const char *provider)
+{
+	struct policy_provider may[REGISTRY_MAX];
+	size_t n_may = worker_providers(t->worker, t->job, may);
+	struct policy p = task_policy(t);
+	bool accepted, deferred;
+
+	t->over = false;
+	task_recipients(t, &accepted, &deferred);
+	policy_decide(&t->decision, &t->history, &p, provider, may, n_may, &t->outcome, deferred,
+	              redis_clock_now(&t->worker->clock), random_u64());
+	if (accepted && strcmp(t->decision.status, "failed") == 0) {
+		/* Some have it: the mail is sent, and `recipients` says who has not. */
+		t->decision.status = "sent";
+		t->decision.settle = SETTLE_ACK;
+	}
+	if (t->decision.attempt)
+		t->history.attempts++;
+	if (t->gate)
+		gate_report(t->gate, t->generation, t->decision.report, t->decision.report_ms,
+		            t->decision.error);
+	log_info("attempt_ended", LOG_STR("id", t->id), LOG_STR("key", t->key),
+	         LOG_STR("provider", provider), LOG_INT("attempt", t->history.attempts),
+	         LOG_STR("outcome", outcome_name(t->outcome.kind)), LOG_STR("code", t->outcome.code),
+	         LOG_STR("status", t->decision.status), LOG_INT("ms", t->took_ms));
+	task_finish(t);
+}
+
+/* An earlier claim began and was not heard of again: its worker died, or lost its lease. */
+static void task_lost_attempt(struct task *t)
+{
+	char provider[HISTORY_MAX_NAME];
+
+	snprintf(provider, sizeof(provider), "%s", t->history.provider);
+	if (t->history.attempts > 0)
+		t->history.attempts--; /* begin counted it; task_outcome counts it again */
+	t->gate = NULL;
+	outcome_set(&t->outcome, OUTCOME_UNKNOWN, "worker_lost",
+	            "the worker died before the provider's answer was recorded");
+	task_outcome(t, provider);
+}
+
+/* ---- the way to a provider ----------------------------------------------------------------------- */
+
+static void task_route(struct task *t)
+{
+	struct gate *gate;
+	int64_t at;
+
+	if (t->worker->stopping) {
+		task_settle_only(t, SETTLE_DELAY, redis_clock_now(&t->worker->clock));
+		return;
+	}
+	switch (worker_route(t->worker, t, &gate, &at)) {
+	case ROUTE_GATE:
+		task_set_state(t, TASK_PARKED);
+		gate_enter(gate, t);
+		break;
+	case ROUTE_WAIT:
+		task_settle_only(t, SETTLE_DELAY, at);
+		break;
+	case ROUTE_NONE:
+		if (t->job->provider[0] != '\0' && t->history.n_tries == 0)
+			task_fail(t, "failed", "no_such_provider", t->job->provider);
+		else
+			task_fail(t, t->history.pinned[0] != '\0' ? "held" : "failed", "attempts_spent",
+			          "no provider is left to try");
+		break;
+	}
+}
+
+/* When is it to be sent at the earliest? Redis's clock, ms. */
+static int64_t task_not_before(const struct task *t)
+{
+	const struct job *j = t->job;
+	int64_t at = j->send_at;
+
+	if (j->delay > 0 && t->created_at + j->delay > at)
+		at = t->created_at + j->delay;
+	return at;
+}
+
+/* Everything is known of the mail: may it be sent now? */
+static void task_consider(struct task *t)
+{
+	int64_t now = redis_clock_now(&t->worker->clock), start, due;
+
+	if (t->created_at == 0)
+		t->created_at = now;
+	due = task_not_before(t);
+	start = due > t->created_at ? due : t->created_at;
+	if (t->job->expires_at > 0 && now >= t->job->expires_at) {
+		task_fail(t, t->history.pinned[0] != '\0' ? "held" : "failed", "expired",
+		          "expiresAt has passed");
+	} else if (now - start > t->worker->options->max_queue_time * 1000) {
+		task_fail(t, t->history.pinned[0] != '\0' ? "held" : "failed", "expired",
+		          "it was longer in the queue than MAX_QUEUE_TIME");
+	} else if (due > now + TASK_SOON_MS) {
+		t->decision = (struct decision){.status = "scheduled", .settle = SETTLE_DELAY, .at = due};
+		task_finish(t);
+	} else {
+		task_route(t);
+	}
+}
+
+static void task_on_ready(struct delivery *d)
+{
+	task_advance(d->data, TASK_ON_READY);
+}
+
+static void task_on_done(struct delivery *d, const struct outcome *o)
+{
+	struct task *t = d->data;
+
+	t->outcome = *o;
+	t->took_ms = (clock_mono_us() - t->sent_at) / 1000;
+	t->delivering = false;
+	task_advance(t, TASK_ON_DONE);
+}
+
+static void task_deliver(struct task *t)
+{
+	struct delivery *d = &t->delivery;
+	size_t n = t->job->n_rcpts;
+
+	if (!d->rcpts) {
+		char id[MESSAGE_MAX_ID];
+		message_id(id, t->key, t->job);
+		d->message_id = mem_strdup(id);
+		d->rcpts = mem_array(n, sizeof(d->rcpts[0]));
+		d->job = t->job;
+		d->key = t->key;
+		d->date_ms = t->created_at;
+		d->on_ready = task_on_ready;
+		d->on_done = task_on_done;
+		d->data = t;
+		if (t->recipients)
+			recipients_read(t->recipients, strlen(t->recipients), t->job, d->rcpts);
+	}
+	t->sent_at = clock_mono_us();
+	t->delivering = true;
+	task_set_state(t, TASK_SENDING);
+	provider_send(t->gate->provider, d);
+}
+
+/* The last byte will not leave: nothing has happened at the provider, and nothing is said of it. */
+static void task_withdraw(struct task *t)
+{
+	task_abandon(t);
+	t->over = false;
+	if (t->gate)
+		gate_report(t->gate, t->generation, REPORT_VOID, 0, NULL);
+}
+
+/* ---- events ---------------------------------------------------------------------------------- */
+
+/* What a status script said, other than that all is well. */
+static void task_judged(struct task *t)
+{
+	bool dead = strcmp(t->verdict_text, "failed") == 0 || strcmp(t->verdict_text, "held") == 0;
+
+	switch (t->verdict) {
+	case VERDICT_STALE:
+		task_drop(t, "claim_stale");
+		break;
+	case VERDICT_FINAL:
+		/* An earlier claim wrote it and died before it settled; or it was cancelled. */
+		t->decision = (struct decision){
+			.status = t->verdict_text, /* for the event */
+			.settle = dead ? SETTLE_BURY : SETTLE_ACK,
+		};
+		task_settle(t);
+		break;
+	case VERDICT_DUPLICATE:
+		log_info("duplicate_dropped", LOG_STR("id", t->id), LOG_STR("key", t->key));
+		task_settle_only(t, SETTLE_ACK, 0);
+		break;
+	case VERDICT_RIVAL:
+		task_set_state(t, TASK_ASKING);
+		status_ask(&t->worker->status, STATUS_ASK, t);
+		break;
+	case VERDICT_CONFLICT:
+		log_warn("key_conflict", LOG_STR("id", t->id), LOG_STR("key", t->key));
+		task_name_auto(t);
+		task_fail(t, "failed", "conflict", "the idempotency key belongs to other content");
+		break;
+	default:
+		log_error("status_unusable", LOG_STR("id", t->id), LOG_STR("key", t->status_key),
+		          LOG_STR("error", t->verdict_text));
+		task_name_auto(t);
+		task_fail(t, "failed", "status_unusable", "the key of its status holds something else");
+		break;
+	}
+}
+
+static void task_claimed(struct task *t)
+{
+	if (!t->job) {
+		task_finish(t);
+	} else if (t->kind == TASK_AGAIN) {
+		task_set_state(t, TASK_PEEKING);
+		status_ask(&t->worker->status, STATUS_PEEK, t);
+	} else {
+		task_consider(t);
+	}
+}
+
+static void task_peeked(struct task *t)
+{
+	if (t->verdict != VERDICT_OK) {
+		task_judged(t);
+	} else if (strcmp(t->verdict_text, "sending") == 0) {
+		task_lost_attempt(t);
+	} else if ((strcmp(t->verdict_text, "scheduled") == 0 ||
+	            strcmp(t->verdict_text, "retrying") == 0) &&
+	           t->due_at > redis_clock_now(&t->worker->clock) + TASK_SOON_MS) {
+		/* An earlier claim wrote when it is due, and died before it settled. */
+		task_settle_only(t, SETTLE_DELAY, t->due_at);
+	} else {
+		task_consider(t);
+	}
+}
+
+static void task_begun(struct task *t)
+{
+	if (t->verdict != VERDICT_OK) {
+		task_withdraw(t);
+		if (t->verdict == VERDICT_UNKNOWN) {
+			task_set_state(t, TASK_PEEKING); /* what is known of the earlier attempt? */
+			status_ask(&t->worker->status, STATUS_PEEK, t);
+		} else {
+			task_judged(t);
+		}
+	} else if (t->over) {
+		task_outcome(t, t->gate->provider->name); /* it broke while we asked */
+	} else if (t->lost) {
+		task_withdraw(t);
+		task_drop(t, "lease_lost");
+	} else if (!t->delivering || clock_boot_us() >= t->lease_until) {
+		/* Held too long, or the lease is not sure: once more, under the same token. */
+		task_withdraw(t);
+		task_route(t);
+	} else {
+		task_set_state(t, TASK_RELEASED);
+		provider_release(t->gate->provider, &t->delivery);
+	}
+}
+
+static void task_finished(struct task *t)
+{
+	switch (t->verdict) {
+	case VERDICT_OK:
+	case VERDICT_FOREIGN:
+		if (t->note_key) {
+			/* Not valid: its reason is to be found under its own key, too. */
+			mem_free(t->status_key);
+			t->status_key = t->note_key;
+			t->note_key = NULL;
+			t->key = t->status_key + t->key_at;
+			t->owner[0] = '\0';
+			task_finish(t);
+			return;
+		}
+		task_settle(t);
+		break;
+	case VERDICT_LATE:
+		task_drop(t, "attempt_late");
+		break;
+	case VERDICT_ERROR:
+		if (t->outcome.kind == OUTCOME_SENT || strncmp(t->key, "auto-", 5) == 0) {
+			log_error("status_unusable", LOG_STR("id", t->id), LOG_STR("key", t->status_key),
+			          LOG_STR("error", t->verdict_text));
+			task_settle(t);
+			break;
+		}
+		task_judged(t);
+		break;
+	default:
+		task_judged(t);
+		break;
+	}
+}
+
+static void task_settled(struct task *t)
+{
+	const struct decision *d = &t->decision;
+
+	if (t->verdict == VERDICT_STALE) {
+		task_drop(t, "claim_stale");
+		return;
+	}
+	if (d->status && d->settle == SETTLE_BURY)
+		log_warn("mail_buried", LOG_STR("id", t->id), LOG_STR("key", t->key),
+		         LOG_STR("status", d->status), LOG_STR("error", d->error));
+	queue_remove(t->queue, t);
+}
+
+/* Another worker has it now. What is past the point of no return is still reported: late. */
+static void task_lost(struct task *t)
+{
+	switch (t->state) {
+	case TASK_PARKED:
+		gate_leave(t->gate, t);
+		task_drop(t, "lease_lost");
+		break;
+	case TASK_SENDING:
+		task_withdraw(t);
+		task_drop(t, "lease_lost");
+		break;
+	default:
+		log_warn("lease_lost", LOG_STR("id", t->id), LOG_STR("key", t->key),
+		         LOG_STR("state", state_names[t->state]));
+		break;
+	}
+}
+
+static void task_rerouted(struct task *t)
+{
+	if (t->state == TASK_PARKED) {
+		gate_leave(t->gate, t);
+		task_route(t);
+	}
+}
+
+/* The grace is over: what has not begun goes back. */
+static void task_overdue(struct task *t)
+{
+	if (t->state == TASK_SENDING && t->worker->stopping) {
+		task_withdraw(t);
+		task_route(t);
+	} else if (t->state == TASK_BEGINNING) {
+		task_abandon(t); /* task_begun sees that it is gone */
+	}
+}
+
+void task_advance(struct task *t, enum task_event event)
+{
+	switch (event) {
+	case TASK_ON_CLAIMED:
+		task_claimed(t);
+		break;
+	case TASK_ON_PEEKED:
+		task_peeked(t);
+		break;
+	case TASK_ON_ASKED:
+		task_set_state(t, TASK_PEEKING);
+		status_ask(&t->worker->status, STATUS_PEEK, t);
+		break;
+	case TASK_ON_PERMIT:
+		task_deliver(t);
+		break;
+	case TASK_ON_READY:
+		t->begun = true;
+		task_set_state(t, TASK_BEGINNING);
+		status_ask(&t->worker->status, STATUS_BEGIN, t);
+		break;
+	case TASK_ON_BEGUN:
+		task_begun(t);
+		break;
+	case TASK_ON_DONE:
+		if (t->state == TASK_BEGINNING)
+			t->over = true;
+		else
+			task_outcome(t, t->gate->provider->name);
+		break;
+	case TASK_ON_FINISHED:
+		task_finished(t);
+		break;
+	case TASK_ON_SETTLED:
+		task_settled(t);
+		break;
+	case TASK_ON_LOST:
+		task_lost(t);
+		break;
+	case TASK_ON_OVERDUE:
+		task_overdue(t);
+		break;
+	case TASK_ON_REROUTE:
+		task_rerouted(t);
+		break;
+	}
+}
+
+/* ---- the payload ----------------------------------------------------------------------------- */
+
+static void task_invalid(struct task *t, const char *code, const char *text)
+{
+	t->decision = (struct decision){.status = "failed", .settle = SETTLE_BURY};
+	outcome_set(&t->outcome, OUTCOME_REJECTED, code, text);
+	snprintf(t->decision.error, sizeof(t->decision.error), "%s: %s", code, text);
+	task_name_auto(t);
+	log_warn("job_invalid", LOG_STR("id", t->id), LOG_STR("queue", t->queue->keys.list),
+	         LOG_STR("error", t->decision.error));
+}
+
+void task_parse(struct task *t, const char *payload, size_t len)
+{
+	const struct options *o = t->worker->options;
+	struct buf faults;
+	char *key;
+
+	if (t->kind == TASK_POISON) {
+		task_invalid(t, "poison", "every worker that had it died");
+		return;
+	}
+	if (t->kind == TASK_BIG) {
+		task_invalid(t, "job_too_large", "the job is larger than MAX_JOB_BYTES");
+		return;
+	}
+	buf_init(&faults, TASK_MAX_FAULTS);
+	t->job = job_parse(payload, len, o, &faults);
+	if (!t->job) {
+		task_invalid(t, "invalid_job", buf_str(&faults));
+		key = job_key_of_invalid(payload, len);
+		if (key)
+			t->note_key = keys_status(o->key_prefix, key);
+		mem_free(key);
+	} else if (t->job->key[0] != '\0') {
+		task_name(t, t->job->key);
+	} else {
+		task_name_auto(t);
+	}
+	buf_free(&faults);
+}

@@ -1,0 +1,189 @@
+#include "fleet/timeline.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "fleet/gate.h"
+
+#define TIMELINE_MAX_FIELDS 16
+#define TIMELINE_DAY_MS ((int64_t)86400000)
+
+size_t timeline_cut(const char *text, size_t most)
+{
+	size_t n = strlen(text);
+
+	if (n <= most)
+		return n;
+	n = most;
+	while (n > 0 && ((unsigned char)text[n] & 0xC0) == 0x80)
+		n--;
+	return n;
+}
+
+static const char *task_provider(const struct task *t)
+{
+	return t->gate ? t->gate->provider->name : t->history.provider;
+}
+
+void timeline_line(char out[TIMELINE_MAX_LINE + 1], const struct task *t)
+{
+	char whole[2 * TIMELINE_MAX_LINE + OUTCOME_MAX_TEXT + OUTCOME_MAX_CODE];
+	size_t n;
+
+	snprintf(whole, sizeof(whole), "%.*s %s %s %lldms%s%s", TIMELINE_MAX_LINE, task_provider(t),
+	         outcome_name(t->outcome.kind), t->outcome.code, (long long)t->took_ms,
+	         t->outcome.text[0] != '\0' ? " " : "", t->outcome.text);
+	n = timeline_cut(whole, TIMELINE_MAX_LINE);
+	memcpy(out, whole, n);
+	out[n] = '\0';
+}
+
+int64_t timeline_ttl(const struct decision *d, const struct options *o, int64_t now)
+{
+	int64_t keep = o->status_ttl * 1000;
+	int64_t dead = o->dead_ttl * 1000 + TIMELINE_DAY_MS;
+
+	if (d->settle == SETTLE_DELAY)
+		return (d->at > now ? d->at - now : 0) + o->max_queue_time * 1000;
+	if (d->settle == SETTLE_BURY && dead > keep)
+		return dead; /* the status outlives the dead letter */
+	return keep;
+}
+
+/* Fields with their values, "" to delete; written after they are counted. */
+struct fields {
+	size_t n;
+	struct {
+		char name[32];
+		const char *value;
+		size_t len;
+		int64_t num;
+		bool is_num;
+	} list[TIMELINE_MAX_FIELDS];
+};
+
+static void field_text(struct fields *f, const char *name, const char *value, size_t len)
+{
+	snprintf(f->list[f->n].name, sizeof(f->list[f->n].name), "%s", name);
+	f->list[f->n].value = value;
+	f->list[f->n].len = len;
+	f->n++;
+}
+
+static void field_int(struct fields *f, const char *name, int64_t value)
+{
+	snprintf(f->list[f->n].name, sizeof(f->list[f->n].name), "%s", name);
+	f->list[f->n].num = value;
+	f->list[f->n].is_num = true;
+	f->n++;
+}
+
+static void fields_attempt(struct fields *f, const struct task *t, const char *line)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "attempt:%lld", (long long)t->history.attempts);
+	field_text(f, name, line, strlen(line));
+	if (t->history.attempts > TIMELINE_MAX_LINES) {
+		snprintf(name, sizeof(name), "attempt:%lld",
+		         (long long)(t->history.attempts - TIMELINE_MAX_LINES));
+		field_text(f, name, "", 0);
+	}
+}
+
+void timeline_add_finish(struct command *c, const struct task *t, const struct options *o,
+                         int64_t now)
+{
+	const struct decision *d = &t->decision;
+	const struct history *h = &t->history;
+	struct fields f = {0};
+	struct buf tries;
+	char line[TIMELINE_MAX_LINE + 1];
+	bool retry = d->settle == SETTLE_DELAY;
+
+	buf_init(&tries, 4096);
+	timeline_line(line, t);
+	if (d->attempt)
+		fields_attempt(&f, t, line);
+	/* begin wrote the number of this attempt; one that does not count is taken back. */
+	if ((t->begun && !d->attempt) || (!t->begun && h->attempts > 0))
+		field_int(&f, "attempts", h->attempts);
+	if (!t->begun && d->attempt)
+		field_text(&f, "provider", task_provider(t), strlen(task_provider(t)));
+	if (d->error[0] != '\0' || h->attempts > 1)
+		field_text(&f, "error", d->error, timeline_cut(d->error, POLICY_MAX_ERROR));
+	if (h->n_tries > 0) {
+		history_write_tries(h, &tries);
+		field_text(&f, "tries", buf_str(&tries), tries.len);
+	}
+	if (h->pinned[0] != '\0')
+		field_text(&f, "pinned", h->pinned, strlen(h->pinned));
+	if (retry)
+		field_int(&f, "next_attempt_at", d->at);
+	else if (t->due_at > 0)
+		field_text(&f, "next_attempt_at", "", 0);
+	if (t->outcome.message_id[0] != '\0')
+		field_text(&f, "message_id", t->outcome.message_id, strlen(t->outcome.message_id));
+	if (t->recipients)
+		field_text(&f, "recipients", t->recipients, strlen(t->recipients));
+
+	command_str(c, d->status);
+	command_int(c, timeline_ttl(d, o, now));
+	command_str(c, line);
+	command_int(c, (int64_t)f.n);
+	for (size_t i = 0; i < f.n; i++) {
+		command_str(c, f.list[i].name);
+		if (f.list[i].is_num)
+			command_int(c, f.list[i].num);
+		else
+			command_arg(c, f.list[i].value, f.list[i].len);
+	}
+	buf_free(&tries);
+}
+
+static size_t tags_write(struct buf *b, const struct job *j)
+{
+	for (size_t i = 0; i < j->n_tags; i++) {
+		if (i > 0)
+			buf_add_char(b, ',');
+		buf_add_str(b, j->tags[i]);
+	}
+	return b->len;
+}
+
+void timeline_add_event(struct command *c, const struct task *t)
+{
+	const struct job *j = t->job;
+	bool tenant = j && j->tenant[0] != '\0';
+	struct buf tags;
+	size_t n_tags;
+
+	if (!t->decision.status) {
+		command_int(c, 0);
+		return;
+	}
+	buf_init(&tags, 8192);
+	n_tags = j ? tags_write(&tags, j) : 0;
+	command_int(c, 6 + tenant + (n_tags > 0));
+	command_str(c, "key");
+	command_str(c, t->key);
+	command_str(c, "status");
+	command_str(c, t->decision.status);
+	command_str(c, "provider");
+	command_str(c, t->decision.attempt ? task_provider(t) : "");
+	command_str(c, "attempt");
+	command_int(c, t->history.attempts);
+	command_str(c, "code");
+	command_str(c, t->outcome.code);
+	command_str(c, "ms");
+	command_int(c, t->took_ms);
+	if (tenant) {
+		command_str(c, "tenant");
+		command_str(c, j->tenant);
+	}
+	if (n_tags > 0) {
+		command_str(c, "tags");
+		command_arg(c, tags.data, tags.len);
+	}
+	buf_free(&tags);
+}

@@ -1,0 +1,441 @@
+#include "fleet/worker.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/random.h"
+#include "mail/message.h"
+
+#define WORKER_EMPTY_TICK_US 100000 /* how often --drain looks whether all is done */
+
+/* ---- routes ---------------------------------------------------------------------------------- */
+
+static bool gate_allowed(const struct gate *g, const struct job *j)
+{
+	return !g->retired && (j->provider[0] == '\0' || strcmp(j->provider, g->provider->name) == 0);
+}
+
+size_t worker_providers(const struct worker *w, const struct job *j,
+                        struct policy_provider out[REGISTRY_MAX])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < w->n_gates && n < REGISTRY_MAX; i++) {
+		const struct provider *p = w->gates[i]->provider;
+		if (gate_allowed(w->gates[i], j))
+			out[n++] = (struct policy_provider){p->name, p->type->max_bytes};
+	}
+	return n;
+}
+
+enum route worker_route(struct worker *w, const struct task *t, struct gate **gate, int64_t *at)
+{
+	struct policy p = {
+		.max_tries = t->job->max_attempts > 0 ? t->job->max_attempts
+		                                      : w->options->max_retry_attempts,
+	};
+	int64_t soonest = INT64_MAX, now = clock_boot_us(), wait;
+	bool any = false;
+
+	*gate = NULL;
+	for (size_t i = 0; i < w->n_gates; i++) {
+		struct gate *g = w->gates[i];
+		if (!gate_allowed(g, t->job) || !policy_may_use(&t->history, &p, g->provider->name))
+			continue;
+		any = true;
+		if (gate_flows(g) || gate_opens_at(g) < soonest) {
+			soonest = gate_opens_at(g);
+			*gate = g;
+		}
+		if (gate_flows(g))
+			break; /* where it is slow, the mail waits for it */
+	}
+	if (!any)
+		return ROUTE_NONE;
+	wait = soonest == INT64_MAX ? INT64_MAX : soonest > now ? (soonest - now) / 1000 : 0;
+	if (*gate && wait <= w->options->lease_ms)
+		return ROUTE_GATE;
+	/* Paused, or shut for long: it waits in Redis, where it needs no lease. */
+	if (wait > w->options->lease_ms * 2)
+		wait = w->options->lease_ms * 2;
+	*at = redis_clock_now(&w->clock) + wait;
+	return ROUTE_WAIT;
+}
+
+/* Is there anybody to give a mail to? While there is not, nothing is taken from the lists. */
+static bool worker_flows(const struct worker *w)
+{
+	for (size_t i = 0; i < w->n_gates; i++) {
+		if (gate_takes(w->gates[i]))
+			return true;
+	}
+	return false;
+}
+
+static void worker_reroute(struct worker *w)
+{
+	w->rerouting = false;
+	for (size_t i = 0; i < w->n_gates; i++) {
+		struct gate *g = w->gates[i];
+		size_t n = g->n_line;
+		if (gate_takes(g))
+			continue;
+		while (n-- > 0 && !TAILQ_EMPTY(&g->line))
+			task_advance(TAILQ_FIRST(&g->line), TASK_ON_REROUTE);
+	}
+}
+
+/* ---- the turn of the loop ---------------------------------------------------------------------- */
+
+static size_t worker_tasks(const struct worker *w)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < w->n_queues; i++)
+		n += w->queues[i]->n_tasks;
+	return n;
+}
+
+/* Divides the free slots among the queues that may have something, by their weights. */
+static void worker_flush_queues(struct worker *w)
+{
+	size_t used = worker_tasks(w), most = (size_t)w->options->concurrency;
+	size_t slots = used < most && worker_flows(w) ? most - used : 0;
+	long weights = 0;
+
+	for (size_t i = 0; i < w->n_queues; i++)
+		weights += queue_hungry(w->queues[i]) ? w->queues[i]->weight : 0;
+	for (size_t i = 0; i < w->n_queues; i++) {
+		struct queue *q = w->queues[i];
+		size_t share = 0;
+		if (weights > 0 && queue_hungry(q)) {
+			share = (slots * (size_t)q->weight + (size_t)weights - 1) / (size_t)weights;
+			slots -= share;
+			weights -= q->weight;
+			/* What its doorbell has moved is taken even when all slots are full:
+			 * nobody else was told of it. */
+			if (share == 0 && q->rang && worker_flows(w))
+				share = 1;
+		}
+		queue_flush(q, w->link, share);
+	}
+}
+
+static bool worker_all_done(const struct worker *w)
+{
+	for (size_t i = 0; i < w->n_queues; i++) {
+		const struct queue *q = w->queues[i];
+		if (q->n_tasks > 0 || q->claiming || q->rang ||
+		    (!w->stopping &&
+		     ((!q->dry && !q->paused) || !q->waiting_known || q->waiting > 0)))
+			return false;
+	}
+	return w->stopping || w->until_empty;
+}
+
+static void worker_drop_retired(struct worker *w)
+{
+	for (size_t i = w->n_gates; i-- > 0;) {
+		struct gate *g = w->gates[i];
+		if (!g->retired || g->provider->in_use > 0 || g->asking || g->n_line > 0)
+			continue;
+		for (size_t q = 0; q < w->n_queues; q++) {
+			struct task *t;
+			TAILQ_FOREACH(t, &w->queues[q]->tasks, lease) {
+				if (t->gate == g)
+					goto next;
+			}
+		}
+		gate_free(g);
+		w->n_gates--;
+		memmove(&w->gates[i], &w->gates[i + 1], (w->n_gates - i) * sizeof(w->gates[0]));
+	next:;
+	}
+}
+
+static void worker_flush(struct ev_loop *loop, ev_prepare *prepare, int events)
+{
+	struct worker *w = prepare->data;
+
+	(void)events;
+	if (worker_all_done(w)) {
+		ev_break(loop, EVBREAK_ALL);
+		return;
+	}
+	if (w->rerouting)
+		worker_reroute(w);
+	if (!link_up(w->link))
+		return;
+	/* Claims first: renewals must be in Redis before what relies on them. */
+	worker_flush_queues(w);
+	status_flush(&w->status, w->link);
+	for (size_t i = 0; i < w->n_gates; i++)
+		gate_flush(w->gates[i], w->link);
+}
+
+static void worker_on_link(void *data, bool up)
+{
+	struct worker *w = data;
+
+	for (size_t i = 0; up && i < w->n_queues; i++)
+		queue_reconnected(w->queues[i]);
+	if (up)
+		heartbeat_beat(&w->heartbeat, w->link);
+}
+
+/* Once a second: heartbeat; providers that have held a last byte for too long, since Redis is away. */
+static void worker_on_tick(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct worker *w = timer->data;
+	int64_t now = clock_boot_us();
+	struct task *t;
+
+	(void)loop;
+	(void)events;
+	heartbeat_beat(&w->heartbeat, w->link);
+	worker_drop_retired(w);
+	if (link_up(w->link))
+		return;
+	for (size_t i = 0; i < w->n_queues; i++) {
+		TAILQ_FOREACH(t, &w->queues[i]->tasks, lease) {
+			if (t->state == TASK_BEGINNING && now - t->state_since > WORKER_MAX_HOLD_US)
+				task_advance(t, TASK_ON_OVERDUE);
+		}
+	}
+}
+
+/* ---- signals ----------------------------------------------------------------------------------- */
+
+static void worker_each_task(struct worker *w, enum task_event event)
+{
+	struct task *t, *next;
+
+	for (size_t i = 0; i < w->n_queues; i++) {
+		for (t = TAILQ_FIRST(&w->queues[i]->tasks); t; t = next) {
+			next = TAILQ_NEXT(t, lease);
+			task_advance(t, event);
+		}
+	}
+}
+
+/* The grace is over. What is past the point of no return is left to its lease: the next worker
+ * finds it `sending`, and the mail's policy decides. */
+static void worker_on_grace(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct worker *w = timer->data;
+
+	(void)events;
+	if (worker_tasks(w) == 0 || w->grace.repeat > 0.) {
+		ev_break(loop, EVBREAK_ALL);
+		return;
+	}
+	log_warn("grace_over", LOG_INT("mails", (int64_t)worker_tasks(w)));
+	worker_each_task(w, TASK_ON_OVERDUE);
+	timer->repeat = 1.; /* time to settle what was given back */
+	ev_timer_again(loop, timer);
+}
+
+static void worker_on_stop(struct ev_loop *loop, ev_signal *signal, int events)
+{
+	struct worker *w = signal->data;
+
+	(void)events;
+	if (w->stopping) {
+		log_warn("stopped_at_once", LOG_INT("mails", (int64_t)worker_tasks(w)));
+		ev_break(loop, EVBREAK_ALL);
+		return;
+	}
+	w->stopping = true;
+	log_info("draining", LOG_INT("mails", (int64_t)worker_tasks(w)));
+	for (size_t i = 0; i < w->n_queues; i++)
+		queue_drain(w->queues[i]);
+	worker_each_task(w, TASK_ON_REROUTE);
+	ev_timer_set(&w->grace, (double)w->options->drain_timeout, 0.);
+	ev_timer_start(loop, &w->grace);
+}
+
+static bool worker_open_gates(struct worker *w, struct error *err)
+{
+	struct registry r;
+
+	if (!registry_open(&r, w->loop, w->options, w->allow_mocks, err))
+		return false;
+	if (w->n_gates + r.n > WORKER_MAX_GATES) {
+		registry_close(&r);
+		return error_set(err, "too many reloads while mails are still with the old providers");
+	}
+	/* The new ones first: the order is the failover order. */
+	memmove(&w->gates[r.n], &w->gates[0], w->n_gates * sizeof(w->gates[0]));
+	for (size_t i = 0; i < r.n; i++)
+		w->gates[i] = gate_new(r.list[i], w->options, &w->clock, &w->rerouting);
+	w->n_gates += r.n;
+	return true;
+}
+
+static void worker_on_reload(struct ev_loop *loop, ev_signal *signal, int events)
+{
+	struct worker *w = signal->data;
+	size_t before = w->n_gates;
+	struct error err;
+
+	(void)loop;
+	(void)events;
+	options_forget();
+	if (!worker_open_gates(w, &err)) {
+		log_error("reload_failed", LOG_STR("error", err.text));
+		return;
+	}
+	for (size_t i = w->n_gates - before; i < w->n_gates; i++)
+		w->gates[i]->retired = true;
+	w->heartbeat.known = false;
+	w->rerouting = true;
+	log_info("reloaded", LOG_INT("providers", (int64_t)(w->n_gates - before)));
+}
+
+/* ---- start and end ------------------------------------------------------------------------------- */
+
+/* "mail:queue:high*6,mail:queue*3" */
+static bool worker_open_queues(struct worker *w, const struct link_config *redis, struct error *err)
+{
+	char *list = w->options->queues[0] != '\0' ? mem_strdup(w->options->queues)
+	                                           : mem_printf("%s:queue", w->options->key_prefix);
+	char *rest = list, *name;
+	bool ok = true;
+
+	while (ok && (name = strsep(&rest, ",")) != NULL) {
+		char *star = strchr(name, '*'), *end = NULL;
+		long weight = star ? strtol(star + 1, &end, 10) : 1;
+		if (star)
+			*star = '\0';
+		if (star && (*end != '\0' || weight < 1 || weight > 1000))
+			ok = error_set(err, "QUEUES: the weight of %s must be a number from 1 to 1000", name);
+		else if (w->n_queues == WORKER_MAX_QUEUES)
+			ok = error_set(err, "QUEUES names more than %d queues", WORKER_MAX_QUEUES);
+		for (size_t i = 0; ok && i < w->n_queues; i++) {
+			if (strcmp(w->queues[i]->keys.list, name) == 0)
+				ok = error_set(err, "QUEUES names %s twice", name);
+		}
+		if (!ok)
+			break;
+		struct queue *q = queue_new(w, w->loop, name, weight, w->options, redis, &w->clock, err);
+		if (!q)
+			ok = error_prefix(err, "QUEUES");
+		else
+			w->queues[w->n_queues++] = q;
+		if (q && w->until_empty && q->tick_us > WORKER_EMPTY_TICK_US)
+			q->tick_us = WORKER_EMPTY_TICK_US;
+	}
+	mem_free(list);
+	return ok;
+}
+
+static void worker_watch(struct worker *w)
+{
+	ev_prepare_init(&w->flush, worker_flush);
+	ev_timer_init(&w->tick, worker_on_tick, HEARTBEAT_MS / 1000., HEARTBEAT_MS / 1000.);
+	ev_init(&w->grace, worker_on_grace);
+	ev_signal_init(&w->on_term, worker_on_stop, SIGTERM);
+	ev_signal_init(&w->on_int, worker_on_stop, SIGINT);
+	ev_signal_init(&w->on_hup, worker_on_reload, SIGHUP);
+	w->flush.data = w->tick.data = w->grace.data = w;
+	w->on_term.data = w->on_int.data = w->on_hup.data = w;
+	ev_prepare_start(w->loop, &w->flush);
+	ev_timer_start(w->loop, &w->tick);
+	ev_signal_start(w->loop, &w->on_term);
+	ev_signal_start(w->loop, &w->on_int);
+	ev_signal_start(w->loop, &w->on_hup);
+}
+
+static void worker_unwatch(struct worker *w)
+{
+	ev_prepare_stop(w->loop, &w->flush);
+	ev_timer_stop(w->loop, &w->tick);
+	ev_timer_stop(w->loop, &w->grace);
+	ev_signal_stop(w->loop, &w->on_term);
+	ev_signal_stop(w->loop, &w->on_int);
+	ev_signal_stop(w->loop, &w->on_hup);
+}
+
+static char *worker_make_name(const struct options *o)
+{
+	char host[64] = "";
+
+	if (o->worker_name[0] != '\0')
+		return mem_strdup(o->worker_name);
+	if (gethostname(host, sizeof(host) - 1) != 0)
+		snprintf(host, sizeof(host), "host");
+	return mem_printf("%s-%d-%04x", host, (int)getpid(), (unsigned)(random_u64() & 0xffff));
+}
+
+static bool worker_start(struct worker *w, struct error *err)
+{
+	struct link_config redis;
+	bool ok;
+
+	if (!link_config_parse(&redis, w->options->redis_url, err))
+		return false;
+	redis.timeout_ms = (int)w->options->command_timeout;
+	mem_free(redis.name);
+	redis.name = mem_strdup(w->name);
+	ok = worker_open_gates(w, err) && worker_open_queues(w, &redis, err);
+	if (ok) {
+		w->link = link_open(w->loop, &redis, worker_on_link, w);
+		worker_watch(w);
+	}
+	link_config_free(&redis);
+	return ok;
+}
+
+static void worker_stop(struct worker *w)
+{
+	if (w->link) {
+		worker_unwatch(w);
+		heartbeat_leave(&w->heartbeat, w->link);
+		ev_run(w->loop, EVRUN_NOWAIT); /* lets it out */
+		link_close(w->link);
+	}
+	for (size_t i = 0; i < w->n_queues; i++)
+		queue_free(w->queues[i]);
+	for (size_t i = 0; i < w->n_gates; i++)
+		gate_free(w->gates[i]);
+	status_free(&w->status);
+	heartbeat_free(&w->heartbeat);
+	mem_free(w->name);
+}
+
+bool worker_run(const struct options *o, bool until_empty, bool allow_mocks, struct error *err)
+{
+	struct worker w = {
+		.loop = ev_default_loop(EVFLAG_AUTO),
+		.options = o,
+		.until_empty = until_empty,
+		.allow_mocks = allow_mocks,
+		.err = err,
+	};
+	bool ok;
+
+	signal(SIGPIPE, SIG_IGN);
+	message_init();
+	w.name = worker_make_name(o);
+	log_set_name(w.name);
+	status_init(&w.status, o, &w.clock);
+	heartbeat_init(&w.heartbeat, &w);
+	ok = worker_start(&w, err);
+	if (ok) {
+		log_info("worker_started", LOG_INT("queues", (int64_t)w.n_queues),
+		         LOG_INT("providers", (int64_t)w.n_gates),
+		         LOG_INT("concurrency", o->concurrency));
+		ev_run(w.loop, 0);
+		ok = !w.failed;
+		log_info("worker_ended", LOG_INT("left", (int64_t)worker_tasks(&w)));
+	}
+	worker_stop(&w);
+	log_set_name(NULL);
+	return ok;
+}
