@@ -1,0 +1,28 @@
+/* link_error.h - what Redis's error replies mean, and what the link does about each: one table.
+ *
+ * Used by the link itself; others ask link_classify (link.h). */
+#ifndef REDIS_LINK_ERROR_H
+#define REDIS_LINK_ERROR_H
+
+#include <stddef.h>
+
+#include "redis/link.h"
+
+/* What makes the server answer as it should. */
+enum link_remedy {
+	LINK_REMEDY_NONE,      /* nothing that a link could do: it stays up */
+	LINK_REMEDY_WAIT,      /* keep the connection, ask again after a while */
+	LINK_REMEDY_GREET,     /* log in and load the scripts again, on this connection */
+	LINK_REMEDY_RECONNECT, /* this server is the wrong one: connect anew */
+};
+
+struct link_error {
+	const char *code;
+	enum link_result result;
+	enum link_remedy remedy;
+};
+
+/* text: an error reply without its leading '-'; need not be NUL-terminated. Never NULL. */
+const struct link_error *link_error_find(const char *text, size_t len);
+
+#endif

@@ -1,0 +1,30 @@
+/* sync.h - a blocking connection for one-shot commands (send, status, dead, queues), over the same
+ * link_config. Fails at once, with one clear line, when Redis cannot be reached: those commands
+ * exit 3. Workers and the API never use it. */
+#ifndef REDIS_SYNC_H
+#define REDIS_SYNC_H
+
+#include <hiredis/hiredis.h>
+#include <stdbool.h>
+
+#include "base/attr.h"
+#include "base/error.h"
+#include "redis/command.h"
+#include "redis/link.h"
+#include "redis/script.h"
+
+struct sync;
+/* NULL: err says which server and why. Authenticated, and the database selected. */
+struct sync *sync_open(const struct link_config *config, struct error *err) MUST_CHECK;
+void sync_close(struct sync *s); /* NULL is fine */
+
+/* Runs the command and returns its reply (freeReplyObject), or NULL with err filled for a lost
+ * connection and for an error reply alike (the error's text is in err). A script that the server
+ * does not know is loaded and the command repeated; nothing else is. */
+redisReply *sync_run(struct sync *s, struct command *c, struct error *err) MUST_CHECK;
+
+/* Whether the connection is lost: the last sync_run failed for that (exit 3), not by an error
+ * reply, and all that follow will. */
+bool sync_lost(const struct sync *s) MUST_CHECK;
+
+#endif

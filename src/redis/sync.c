@@ -1,0 +1,150 @@
+#include "redis/sync.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "redis/greeting.h"
+
+struct sync {
+	redisContext *context;
+	char *where; /* for errors */
+};
+
+static bool connect_context(struct sync *s, const struct link_config *config, struct error *err)
+{
+	struct timeval limit = {.tv_sec = config->timeout_ms / 1000,
+	                        .tv_usec = config->timeout_ms % 1000 * 1000L};
+	redisContext *c = config->path ? redisConnectUnixWithTimeout(config->path, limit)
+	                               : redisConnectWithTimeout(config->host, config->port, limit);
+	s->context = c;
+	if (!c || c->err)
+		return error_set(err, "cannot connect to Redis at %s: %s", s->where,
+		                 c ? c->errstr : "out of memory");
+	if (redisSetTimeout(c, limit) != REDIS_OK)
+		return error_set(err, "Redis at %s: %s", s->where, c->errstr);
+	return true;
+}
+
+/* The reply, also an error reply; NULL: the connection is lost. */
+static redisReply *exchange(struct sync *s, const char *wire, size_t len, struct error *err)
+{
+	redisReply *reply = NULL;
+	if (redisAppendFormattedCommand(s->context, wire, len) != REDIS_OK ||
+	    redisGetReply(s->context, (void **)&reply) != REDIS_OK || !reply) {
+		/* a timeout of the socket shows as EAGAIN */
+		const char *why = s->context->err == REDIS_ERR_IO && errno == EAGAIN
+		                          ? "no answer within the command's timeout"
+		                          : s->context->errstr;
+		error_set(err, "Redis at %s: %s", s->where, why);
+		return NULL;
+	}
+	return reply;
+}
+
+static bool greet_step(struct sync *s, const struct link_config *config, struct greeting *g,
+                       int step, struct error *err)
+{
+	struct command c;
+	size_t len;
+	bool ok = true;
+
+	command_init(&c);
+	if (greeting_command(&c, config, step)) {
+		const char *wire = command_wire(&c, &len);
+		redisReply *reply = wire ? exchange(s, wire, len, err) : NULL;
+		ok = reply != NULL;
+		if (reply)
+			greeting_note(g, step, reply);
+		freeReplyObject(reply);
+	}
+	if (step == GREETING_AUTH && c.body.data)
+		mem_wipe(c.body.data, c.body.len);
+	command_free(&c);
+	return ok;
+}
+
+/* Roles and scripts matter only to those who need them. */
+static bool greet(struct sync *s, const struct link_config *config, struct error *err)
+{
+	struct greeting g;
+	greeting_init(&g);
+	for (int step = GREETING_AUTH; step < GREETING_ROLE; step++)
+		if (!greet_step(s, config, &g, step, err))
+			return false;
+	if (!greeting_ok(&g))
+		return error_set(err, "Redis at %s refuses: %s", s->where, g.reason.text);
+	return true;
+}
+
+struct sync *sync_open(const struct link_config *config, struct error *err)
+{
+	struct sync *s = mem_zalloc(sizeof(*s));
+	struct sigaction now;
+
+	/* a write to a closed connection is an error to be told, not the end of the process */
+	if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+		signal(SIGPIPE, SIG_IGN);
+	s->where = config->path ? mem_strdup(config->path)
+	                        : mem_printf("%s:%d", config->host, config->port);
+	if (connect_context(s, config, err) && greet(s, config, err))
+		return s;
+	sync_close(s);
+	return NULL;
+}
+
+void sync_close(struct sync *s)
+{
+	if (!s)
+		return;
+	if (s->context)
+		redisFree(s->context);
+	mem_free(s->where);
+	mem_free(s);
+}
+
+static bool load_scripts(struct sync *s, struct error *err)
+{
+	struct greeting g;
+	greeting_init(&g);
+	for (int step = GREETING_LOAD; step < GREETING_END; step++)
+		if (!greet_step(s, NULL, &g, step, err))
+			return false;
+	if (!greeting_ok(&g))
+		return error_set(err, "%s", g.reason.text);
+	return true;
+}
+
+static bool is_noscript(const redisReply *reply)
+{
+	return reply->type == REDIS_REPLY_ERROR &&
+	       link_error_find(reply->str, reply->len)->remedy == LINK_REMEDY_GREET &&
+	       link_classify(reply->str, reply->len) == LINK_AGAIN;
+}
+
+redisReply *sync_run(struct sync *s, struct command *c, struct error *err)
+{
+	size_t len;
+	const char *wire = command_wire(c, &len);
+	if (!wire) {
+		error_set(err, "the command is too large for Redis");
+		return NULL;
+	}
+	redisReply *reply = exchange(s, wire, len, err);
+	if (reply && is_noscript(reply)) {
+		freeReplyObject(reply);
+		reply = load_scripts(s, err) ? exchange(s, wire, len, err) : NULL;
+	}
+	if (reply && reply->type == REDIS_REPLY_ERROR) {
+		error_set(err, "%s", reply->str);
+		freeReplyObject(reply);
+		return NULL;
+	}
+	return reply;
+}
+
+bool sync_lost(const struct sync *s)
+{
+	return s->context->err != 0;
+}
