@@ -191,7 +191,9 @@ lint-cppcheck:
 	$(call say,CPPCHECK,src)
 	$(Q)mkdir -p $(BUILD)/lint/cppcheck && cppcheck --quiet --error-exitcode=1 --std=c11 \
 		--enable=warning,performance,portability --inline-suppr --suppress=missingIncludeSystem \
+		--suppress=varFuncNullUB \
 		--cppcheck-build-dir=$(BUILD)/lint/cppcheck -D_GNU_SOURCE -DPOSTRIDER_VERSION='""' \
+		-D'TAILQ_FOREACH(v,head,field)=for (v = first(head); v != NULL; v = next(v))' \
 		-Iinclude src
 
 $(LINTS):

@@ -15,11 +15,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define LOG_MAX_FIELDS 16
+
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
 enum log_format { LOG_FORMAT_JSON, LOG_FORMAT_TEXT };
 
 struct log_field {
-	const char *name; /* NULL ends the list */
+	const char *name; /* NULL ends the list, which has at most LOG_MAX_FIELDS */
 	enum { LOG_FIELD_STR, LOG_FIELD_INT, LOG_FIELD_ADDR } type;
 	const char *str; /* NULL is left out of the record */
 	int64_t num;
@@ -33,11 +35,13 @@ struct log_field {
 #define log_info(...) log_at(LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_warn(...) log_at(LOG_LEVEL_WARN, __VA_ARGS__)
 #define log_error(...) log_at(LOG_LEVEL_ERROR, __VA_ARGS__)
-/* The trailing empty field ends the list; the fields are not evaluated below the level. */
+/* The fields are not evaluated below the level. Those that are not given are empty, and the first
+ * empty one ends the list. */
 #define log_at(LEVEL, EVENT, ...)                                                                  \
 	do {                                                                                       \
 		if (log_enabled(LEVEL))                                                            \
-			log_write(LEVEL, EVENT, (const struct log_field[]){__VA_ARGS__ __VA_OPT__(,){0}}); \
+			log_write(LEVEL, EVENT,                                                    \
+			          (const struct log_field[LOG_MAX_FIELDS]){__VA_ARGS__});          \
 	} while (0)
 
 void log_setup(enum log_level level, enum log_format format, bool full_addresses);

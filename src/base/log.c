@@ -144,8 +144,8 @@ void log_write(enum log_level level, const char *event, const struct log_field *
 	add_head(&b, level, event);
 	if (settings.name[0] != '\0')
 		add_str(&b, "worker", settings.name);
-	for (const struct log_field *f = fields; f->name != NULL; f++)
-		add_field(&b, f);
+	for (size_t i = 0; i < LOG_MAX_FIELDS && fields[i].name != NULL; i++)
+		add_field(&b, &fields[i]);
 	buf_add_str(&b, settings.format == LOG_FORMAT_TEXT ? "\n" : "}\n");
 	/* One write a record, so that those of several processes do not mix. What a full or
 	 * closed stderr does not take is lost: logging must never stop the mail. */

@@ -115,6 +115,19 @@ static void test_worker_name_is_in_every_record(void **state)
 	                                  "10:00:00.123 info  three\n");
 }
 
+/* A 17th field is a warning of the compiler. */
+static void test_the_most_fields_that_fit(void **state)
+{
+	(void)state;
+	log_setup(LOG_LEVEL_INFO, LOG_FORMAT_TEXT, false);
+	capture(&c);
+	log_info("x", LOG_INT("a", 1), LOG_INT("b", 2), LOG_INT("c", 3), LOG_INT("d", 4),
+	         LOG_INT("e", 5), LOG_INT("f", 6), LOG_INT("g", 7), LOG_INT("h", 8),
+	         LOG_INT("i", 9), LOG_INT("j", 10), LOG_INT("k", 11), LOG_INT("l", 12),
+	         LOG_INT("m", 13), LOG_INT("n", 14), LOG_INT("o", 15), LOG_INT("p", 16));
+	assert_non_null(strstr(captured(&c), " o=15 p=16\n"));
+}
+
 static int evaluated;
 
 static const char *evaluate(void)
