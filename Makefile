@@ -171,7 +171,7 @@ help: ## print this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 # --- lint ------------------------------------------------------------------------------------------
-LINTS := $(filter-out %.py,$(sort $(wildcard tests/lint/*)))
+LINTS := $(filter-out %.h,$(sort $(wildcard tests/lint/*)))
 
 .PHONY: lint-all lint-format lint-cppcheck $(LINTS)
 lint-all: lint-format lint-cppcheck $(SOURCES:%.c=$(BUILD)/lint/%.tidy) $(LINTS)
@@ -193,8 +193,7 @@ lint-cppcheck:
 		--enable=warning,performance,portability --inline-suppr --suppress=missingIncludeSystem \
 		--suppress=varFuncNullUB \
 		--cppcheck-build-dir=$(BUILD)/lint/cppcheck -D_GNU_SOURCE -DPOSTRIDER_VERSION='""' \
-		-D'TAILQ_FOREACH(v,head,field)=for (v = first(head); v != NULL; v = next(v))' \
-		-Iinclude src
+		--include=tests/lint/cppcheck.h -Iinclude src
 
 $(LINTS):
 	$(call say,LINT,$(@F))

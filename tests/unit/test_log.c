@@ -279,6 +279,7 @@ int main(void)
 		TEST(test_json_record),
 		TEST(test_text_record),
 		TEST(test_record_without_fields),
+		TEST(test_the_most_fields_that_fit),
 		TEST(test_worker_name_is_in_every_record),
 		TEST(test_below_the_level_nothing_is_written_or_evaluated),
 		TEST(test_values_are_escaped),
