@@ -1,0 +1,104 @@
+/* provider.h - what delivers: the one interface that every provider implements.
+ *
+ * A delivery is handed to a provider, which connects and sends everything but the last byte of the
+ * message, then calls on_ready and holds. The worker asks Redis to `begin` and answers with
+ * provider_release (the last byte leaves: the point of no return) or provider_abandon (it never
+ * will). No server acts on a message before its last byte (DESIGN B1), so a worker that dies while
+ * holding has harmed nothing.
+ *
+ *    provider_send ──▶ on_ready ──▶ provider_release ──▶ on_done
+ *         │                └──────▶ provider_abandon          (no on_done)
+ *         └──▶ on_done   (before on_ready: never OUTCOME_SENT and never OUTCOME_UNKNOWN)
+ *    after on_ready and before release, on_done may come too (the connection broke): likewise.
+ *
+ * Callbacks are always made from the event loop, never from inside provider_send, _release or
+ * _abandon; from within a callback all three may be called. Everything runs in one thread on one
+ * libev loop. */
+#ifndef PROVIDER_PROVIDER_H
+#define PROVIDER_PROVIDER_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "base/error.h"
+#include "base/options.h"
+#include "base/uri.h"
+#include "mail/job.h"
+#include "mail/outcome.h"
+
+struct provider;
+
+/* One attempt. The worker owns it and keeps it alive until on_done or provider_abandon. */
+struct delivery {
+	const struct job *job;
+	const char *message_id; /* with its angle brackets */
+	const char *key; /* the mail's status key: what a provider's own idempotency goes by */
+	int64_t date_ms; /* for the Date header */
+	/* job->n_rcpts of them; only RCPT_PENDING and RCPT_DEFERRED are to be sent to; the provider
+	 * writes the new states before on_done. They count only when that says SENT, RETRY,
+	 * THROTTLED or REJECTED. Some accepted: SENT. None accepted, some deferred: RETRY. All
+	 * refused: REJECTED. */
+	struct rcpt_result *rcpts;
+	void (*on_ready)(struct delivery *d);
+	void (*on_done)(struct delivery *d, const struct outcome *o);
+	void *data; /* the worker's */
+	void *impl; /* the provider's, NULL outside of a delivery */
+};
+
+struct provider_type {
+	const char *scheme;        /* "smtp" */
+	const char *const *params; /* of the DSN, besides the common ones; NULL-terminated */
+	long concurrency;          /* where the DSN says nothing */
+	long timeout_ms;           /* likewise */
+	/* Reads its parameters from the DSN (uri_param) and returns its state, or NULL with err. */
+	void *(*open)(struct provider *p, struct uri *dsn, struct error *err);
+	void (*send)(struct provider *p, struct delivery *d);
+	void (*release)(struct provider *p, struct delivery *d);
+	void (*abandon)(struct provider *p, struct delivery *d);
+	/* Closes idle connections and frees; only called when nothing is in delivery. */
+	void (*close)(struct provider *p);
+	size_t max_bytes; /* of a message; 0: not known beforehand */
+};
+
+struct provider {
+	char *name;
+	const struct provider_type *type;
+	void *state; /* what open returned */
+	struct ev_loop *loop;
+	const struct options *options;
+	/* common parameters of the DSN */
+	int64_t interval_us; /* one mail per so many µs; 0: no limit */
+	int64_t burst;       /* mails that may go at once; default a tenth of a second's worth */
+	long concurrency;    /* deliveries at once; default 20 for smtp, 100 for http, 10000 for mock */
+	long timeout_ms;     /* for the reply after the last byte; default 60000 (smtp: 600000, RFC
+	                      * 5321 4.5.3.2.6) */
+	long weight;         /* default 1 */
+
+	long setup_ms; /* the longest before the last byte: set by the type's open */
+	size_t in_use; /* deliveries now: kept here, not by the types */
+};
+
+/* Opens one provider from its DSN. NULL: err says what is wrong, without the secret. */
+struct provider *provider_open(struct ev_loop *loop, const struct options *o, const char *name,
+                               const char *dsn, struct error *err) MUST_CHECK;
+void provider_close(struct provider *p); /* nothing may be in delivery */
+
+void provider_send(struct provider *p, struct delivery *d);
+void provider_release(struct provider *p, struct delivery *d);
+void provider_abandon(struct provider *p, struct delivery *d);
+size_t provider_room(const struct provider *p); /* how many deliveries it can take now */
+/* The longest that a delivery can take, ms: how long a half-open probe lives. */
+long provider_longest_ms(const struct provider *p);
+
+/* For the types: ends a delivery (in_use, impl) and calls on_done. */
+void provider_done(struct provider *p, struct delivery *d, const struct outcome *o);
+
+/* "50/s", "1000/m", "10000/h", "5/d" → µs between two mails. */
+bool provider_parse_rate(const char *text, int64_t *interval_us, struct error *err) MUST_CHECK;
+
+extern const struct provider_type provider_mock, provider_smtp, provider_smtps;
+
+#endif

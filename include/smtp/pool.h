@@ -1,0 +1,43 @@
+/* pool.h - the connections to one SMTP server.
+ *
+ * An envelope takes an idle connection, or a new one is opened for it: how many there are at once
+ * is decided by whoever sends (a provider's `concurrency`). Idle connections are closed after
+ * config->idle_ms; each serves at most config->per_connection envelopes, and fewer when many were
+ * refused (servers grow slow and then hang up). When a server has closed an idle connection before
+ * it answered anything of a new envelope, that envelope moves to a fresh connection, once, and
+ * nobody is told. */
+#ifndef SMTP_POOL_H
+#define SMTP_POOL_H
+
+#include <ev.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "base/error.h"
+#include "smtp/config.h"
+#include "smtp/envelope.h"
+
+struct smtp_pool;
+
+/* config and events are the caller's, and outlive the pool. name_servers: NULL, the system's (see
+ * resolver.h). */
+struct smtp_pool *smtp_pool_open(struct ev_loop *loop, const struct smtp_config *config,
+                                 const struct smtp_events *events, const char *name_servers,
+                                 struct error *err) MUST_CHECK;
+void smtp_pool_close(struct smtp_pool *p); /* no envelope may be on its way */
+
+void smtp_pool_send(struct smtp_pool *p, struct smtp_envelope *e);
+/* After on_held: the dot leaves. on_end follows. */
+void smtp_pool_release(struct smtp_pool *p, struct smtp_envelope *e);
+/* Any time before on_end: the message will not be delivered, and on_end does not come. */
+void smtp_pool_abandon(struct smtp_pool *p, struct smtp_envelope *e);
+
+struct smtp_pool_stats {
+	size_t idle, working; /* connections now */
+	uint64_t opened;      /* connections since the start */
+	uint64_t restarts;    /* envelopes that moved to a fresh connection */
+};
+void smtp_pool_stats(const struct smtp_pool *p, struct smtp_pool_stats *out);
+
+#endif

@@ -1,0 +1,19 @@
+/* transaction.h - one envelope on a session: RSET, MAIL, RCPT, DATA, the message, the hold, the dot.
+ * Part of session.h's state machine.
+ *
+ * Where PIPELINING is offered, everything up to DATA goes in one write (RFC 2920). RSET comes first
+ * when the envelope before was refused: the server may still have its transaction open, would
+ * refuse MAIL as nested and take RCPT and DATA under the old sender. */
+#ifndef SMTP_TRANSACTION_H
+#define SMTP_TRANSACTION_H
+
+#include "smtp/reply.h"
+#include "smtp/session.h"
+
+void smtp_transaction_start(struct smtp_session *s);
+/* A reply in SMTP_RSET or a later phase. */
+void smtp_transaction_reply(struct smtp_session *s, const struct smtp_reply *r);
+/* In SMTP_BODY: sends as much as the socket takes; holds after the last of it. */
+void smtp_transaction_pump(struct smtp_session *s);
+
+#endif
