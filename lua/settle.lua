@@ -24,7 +24,7 @@ end
 
 local counts = redis.call('HMGET', claims, unpack(ids))
 local scores = redis.call('ZMSCORE', leases, unpack(ids))
-local out, ended, acked, waits, died = {}, {}, {}, {}, {}
+local out, ended, acked, waits, died, survived = {}, {}, {}, {}, {}, {}
 for i, id in ipairs(ids) do
 	local token = counts[i] and string.match(counts[i], '^%d+') or '1'
 	local action = ARGV[first[i] + 2]
@@ -40,6 +40,9 @@ for i, id in ipairs(ids) do
 		else
 			local into = action == 'delay' and waits or died
 			into[#into + 1], into[#into + 2] = ARGV[first[i] + 3], id
+			if action == 'delay' and counts[i] and counts[i] ~= token then
+				survived[#survived + 1], survived[#survived + 2] = id, token
+			end
 		end
 	end
 end
@@ -54,6 +57,9 @@ if #acked > 0 then
 end
 if #waits > 0 then
 	redis.call('ZADD', delayed, unpack(waits))
+end
+if #survived > 0 then
+	redis.call('HSET', claims, unpack(survived)) -- its worker lived: adoptions count anew
 end
 if #died > 0 then
 	redis.call('ZADD', dead, unpack(died))

@@ -31,7 +31,7 @@ struct script_source {
 
 const struct script_source *script_get(enum script s); /* never NULL */
 
-/* Starts `EVALSHA <sha> <n_keys>` in a cleared command; the caller adds keys and arguments. */
+/* Clears the command and starts `EVALSHA <sha> <n_keys>` in it; the caller adds keys and arguments. */
 void script_command(struct command *c, enum script s, size_t n_keys);
 
 #endif

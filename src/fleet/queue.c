@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "fleet/timeline.h"
+#include "fleet/trial.h"
 #include "redis/script.h"
 
 #define QUEUE_BROKEN_US 5000000
@@ -160,22 +161,60 @@ static bool reply_is_claim(const redisReply *r)
 	       r->element[5]->elements % 5 == 0 && r->element[6]->type == REDIS_REPLY_STRING;
 }
 
-static void queue_take(struct queue *q, redisReply *const *f)
+/* id, token, adoptions, kind, payload */
+static bool reply_is_job(redisReply *const *f)
 {
-	struct task *t;
+	return f[0]->type == REDIS_REPLY_STRING && f[0]->len == TASK_ID_LEN &&
+	       f[1]->type == REDIS_REPLY_INTEGER && f[2]->type == REDIS_REPLY_INTEGER &&
+	       f[3]->type == REDIS_REPLY_STRING && f[4]->type == REDIS_REPLY_STRING;
+}
 
-	if (f[0]->type != REDIS_REPLY_STRING || f[0]->len != TASK_ID_LEN ||
-	    f[1]->type != REDIS_REPLY_INTEGER || f[3]->type != REDIS_REPLY_STRING ||
-	    f[4]->type != REDIS_REPLY_STRING) {
-		log_error("claim_unreadable", LOG_STR("queue", q->keys.list));
-		return;
-	}
-	t = task_new(q->worker, q, f[0]->str, f[1]->integer, kind_read(f[3]->str));
+static void queue_take(struct queue *q, redisReply *const *f, bool poison)
+{
+	struct task *t = task_new(q->worker, q, f[0]->str, f[1]->integer,
+	                          poison ? TASK_POISON : kind_read(f[3]->str));
+
 	t->lease_until = q->asked_at + lease_us(q);
 	TAILQ_INSERT_TAIL(&q->tasks, t, lease);
 	q->n_tasks++;
 	task_parse(t, f[4]->str, f[4]->len);
 	task_advance(t, TASK_ON_CLAIMED);
+}
+
+/* Jobs of dead workers are tried out in a child first: the one that killed its worker is among them. */
+static void queue_try_out(struct queue *q, redisReply *const *f, size_t n, bool *poison)
+{
+	struct trial_payload payloads[QUEUE_MAX_BATCH];
+	size_t at[QUEUE_MAX_BATCH], tried = 0, done = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		redisReply *const *job = &f[i * 5];
+		poison[i] = false;
+		if (!reply_is_job(job) || job[2]->integer == 0 || kind_read(job[3]->str) != TASK_AGAIN)
+			continue;
+		at[tried] = i;
+		payloads[tried++] = (struct trial_payload){job[4]->str, job[4]->len};
+	}
+	while (done < tried) {
+		done += trial_run(payloads + done, tried - done, q->options);
+		if (done < tried)
+			poison[at[done++]] = true;
+	}
+}
+
+static void queue_take_all(struct queue *q, redisReply *const *f, size_t n)
+{
+	bool poison[QUEUE_MAX_BATCH];
+
+	if (n > QUEUE_MAX_BATCH)
+		n = QUEUE_MAX_BATCH;
+	queue_try_out(q, f, n, poison);
+	for (size_t i = 0; i < n; i++) {
+		if (reply_is_job(&f[i * 5]))
+			queue_take(q, &f[i * 5], poison[i]);
+		else
+			log_error("claim_unreadable", LOG_STR("queue", q->keys.list));
+	}
 }
 
 /* The renewals of the last claim are answered: who is not among the lost has a new lease. */
@@ -253,8 +292,7 @@ static void queue_on_claimed(void *data, enum link_result result, const redisRep
 		          LOG_STR("error", reply->element[6]->str));
 		queue_broken(q);
 	}
-	for (size_t i = 0; i < n; i++)
-		queue_take(q, &reply->element[5]->element[i * 5]);
+	queue_take_all(q, reply->element[5]->element, n);
 }
 
 static bool renewal_due(const struct queue *q, const struct task *t, int64_t now)

@@ -321,6 +321,20 @@ static void task_withdraw(struct task *t)
 		gate_report(t->gate, t->generation, REPORT_VOID, 0, NULL);
 }
 
+/* Begun, but the last byte will not leave: held for too long, or the lease is not sure any more. The
+ * status must not go on saying `sending`, or the next claim would call it unknown. */
+static void task_take_back(struct task *t)
+{
+	task_withdraw(t);
+	t->decision = (struct decision){
+		.status = "retrying",
+		.settle = SETTLE_DELAY,
+		.at = redis_clock_now(&t->worker->clock),
+	};
+	outcome_set(&t->outcome, OUTCOME_RETRY, "taken_back", "");
+	task_finish(t);
+}
+
 /* ---- events ---------------------------------------------------------------------------------- */
 
 /* What a status script said, other than that all is well. */
@@ -390,6 +404,18 @@ static void task_peeked(struct task *t)
 	}
 }
 
+static void task_ready(struct task *t)
+{
+	if (clock_boot_us() >= t->lease_until) {
+		task_withdraw(t); /* stopped for longer than its lease; it is renewed, or lost, first */
+		task_route(t);
+		return;
+	}
+	t->begun = true;
+	task_set_state(t, TASK_BEGINNING);
+	status_ask(&t->worker->status, STATUS_BEGIN, t);
+}
+
 static void task_begun(struct task *t)
 {
 	if (t->verdict != VERDICT_OK) {
@@ -402,13 +428,8 @@ static void task_begun(struct task *t)
 		}
 	} else if (t->over) {
 		task_outcome(t, t->gate->provider->name); /* it broke while we asked */
-	} else if (t->lost) {
-		task_withdraw(t);
-		task_drop(t, "lease_lost");
-	} else if (!t->delivering || clock_boot_us() >= t->lease_until) {
-		/* Held too long, or the lease is not sure: once more, under the same token. */
-		task_withdraw(t);
-		task_route(t);
+	} else if (t->lost || !t->delivering || clock_boot_us() >= t->lease_until) {
+		task_take_back(t);
 	} else {
 		task_set_state(t, TASK_RELEASED);
 		provider_release(t->gate->provider, &t->delivery);
@@ -519,9 +540,7 @@ void task_advance(struct task *t, enum task_event event)
 		task_deliver(t);
 		break;
 	case TASK_ON_READY:
-		t->begun = true;
-		task_set_state(t, TASK_BEGINNING);
-		status_ask(&t->worker->status, STATUS_BEGIN, t);
+		task_ready(t);
 		break;
 	case TASK_ON_BEGUN:
 		task_begun(t);
@@ -569,7 +588,7 @@ void task_parse(struct task *t, const char *payload, size_t len)
 	char *key;
 
 	if (t->kind == TASK_POISON) {
-		task_invalid(t, "poison", "every worker that had it died");
+		task_invalid(t, "poison", "it kills the worker that takes it");
 		return;
 	}
 	if (t->kind == TASK_BIG) {

@@ -66,6 +66,7 @@ const struct script_source *script_get(enum script s)
 
 void script_command(struct command *c, enum script s, size_t n_keys)
 {
+	command_clear(c);
 	command_str(c, "EVALSHA");
 	command_arg(c, script_get(s)->sha1, 2 * SHA1_BYTES);
 	command_int(c, (int64_t)n_keys);
