@@ -1,0 +1,163 @@
+#include "mail/body.h"
+
+#include <gmime/gmime.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "mail/text.h"
+
+#define NICE_LINE 78 /* RFC 5322 2.1.1: should not be longer … */
+#define MAX_LINE 998 /* … and must not */
+#define CHUNK 4096
+/* What CHUNK bytes may become: three characters each in quoted-printable, and a soft line end for
+ * every 72 of them. */
+#define CHUNK_ENCODED (CHUNK * 3 + CHUNK / 8 + 64)
+
+const char *body_encoding_name(enum body_encoding encoding)
+{
+	static const char *const names[] = {
+		[BODY_7BIT] = "7bit",
+		[BODY_QUOTED_PRINTABLE] = "quoted-printable",
+		[BODY_BASE64] = "base64",
+	};
+
+	return names[encoding];
+}
+
+/* What counts for the choice. */
+struct census {
+	size_t lines;    /* ended by any of CRLF, CR, LF */
+	size_t longest;  /* line */
+	size_t escapes;  /* bytes that quoted-printable writes as three */
+	size_t controls; /* those of them that are ASCII control characters but TAB */
+	bool high;       /* bytes above 127 */
+};
+
+static struct census take_census(const char *text, size_t n)
+{
+	struct census c = {0};
+	size_t line = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		unsigned char byte = (unsigned char)text[i];
+
+		if (byte == '\n' || byte == '\r') {
+			c.lines += byte == '\n' || i + 1 == n || text[i + 1] != '\n';
+			line = 0;
+			continue;
+		}
+		line++;
+		if (line > c.longest)
+			c.longest = line;
+		if (byte >= ' ' && byte < 0x7f && byte != '=')
+			continue;
+		if (byte >= 0x80)
+			c.high = true;
+		else if (byte != '=' && byte != '\t')
+			c.controls++;
+		c.escapes++;
+	}
+	return c;
+}
+
+enum body_encoding body_choose(const char *text, size_t n)
+{
+	struct census c = take_census(text, n);
+
+	if (!c.high && c.controls == 0 && c.longest <= NICE_LINE)
+		return BODY_7BIT;
+	return n + c.escapes * 2 <= (n + c.lines) / 3 * 4 ? BODY_QUOTED_PRINTABLE : BODY_BASE64;
+}
+
+bool body_is_7bit(const char *text, size_t n)
+{
+	return text_is_ascii(text, n) && memchr(text, '\0', n) == NULL &&
+	       take_census(text, n).longest <= MAX_LINE;
+}
+
+/* Appends lines that end in LF as lines that end in CRLF. */
+static void add_lines(struct buf *out, const char *text, size_t n)
+{
+	const char *end;
+
+	while (n > 0 && (end = memchr(text, '\n', n)) != NULL) {
+		size_t len = (size_t)(end - text);
+
+		buf_add(out, text, len);
+		buf_add(out, "\r\n", 2);
+		text += len + 1;
+		n -= len + 1;
+	}
+	buf_add(out, text, n);
+}
+
+/* A copy in which every line end is `to`. */
+static char *with_line_ends(const char *text, size_t n, const char *to, size_t *n_copy)
+{
+	size_t n_to = strlen(to), len = 0;
+	char *copy = mem_alloc(n * n_to + 1);
+
+	for (size_t i = 0; i < n; i++) {
+		if (text[i] != '\r' && text[i] != '\n') {
+			copy[len++] = text[i];
+			continue;
+		}
+		if (text[i] == '\r' && i + 1 < n && text[i + 1] == '\n')
+			i++;
+		memcpy(copy + len, to, n_to);
+		len += n_to;
+	}
+	*n_copy = len;
+	return copy;
+}
+
+static void add_encoded(struct buf *out, const char *bytes, size_t n, GMimeContentEncoding encoding)
+{
+	char encoded[CHUNK_ENCODED];
+	GMimeEncoding state;
+	size_t len;
+
+	g_mime_encoding_init_encode(&state, encoding);
+	for (; n > CHUNK; n -= CHUNK, bytes += CHUNK) {
+		len = g_mime_encoding_step(&state, bytes, CHUNK, encoded);
+		add_lines(out, encoded, len);
+	}
+	len = g_mime_encoding_flush(&state, bytes, n, encoded);
+	add_lines(out, encoded, len);
+}
+
+static void add_quoted_printable(struct buf *out, const char *text, size_t n)
+{
+	add_encoded(out, text, n, GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE);
+	/* GMime ends what does not end in a line end by a soft one, after which nothing comes. */
+	if (buf_ok(out) && n > 0 && text[n - 1] != '\n' && out->len >= 3 &&
+	    memcmp(out->data + out->len - 3, "=\r\n", 3) == 0)
+		out->len -= 3;
+}
+
+void body_add_text(struct buf *out, const char *text, size_t n, enum body_encoding encoding)
+{
+	char *copy = NULL;
+
+	if (encoding == BODY_BASE64)
+		text = copy = with_line_ends(text, n, "\r\n", &n);
+	else if (memchr(text, '\r', n) != NULL)
+		text = copy = with_line_ends(text, n, "\n", &n);
+	switch (encoding) {
+	case BODY_7BIT:
+		add_lines(out, text, n);
+		break;
+	case BODY_QUOTED_PRINTABLE:
+		add_quoted_printable(out, text, n);
+		break;
+	case BODY_BASE64:
+		body_add_bytes(out, text, n);
+		break;
+	}
+	mem_free(copy);
+}
+
+void body_add_bytes(struct buf *out, const void *bytes, size_t n)
+{
+	add_encoded(out, bytes, n, GMIME_CONTENT_ENCODING_BASE64);
+}

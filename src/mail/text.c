@@ -1,0 +1,46 @@
+#include "mail/text.h"
+
+#include "base/utf8.h"
+
+bool text_is_ascii(const char *s, size_t n)
+{
+	unsigned char all = 0;
+
+	for (size_t i = 0; i < n; i++)
+		all |= (unsigned char)s[i];
+	return all < 0x80;
+}
+
+static bool has_control(const char *s, size_t n, unsigned char fine)
+{
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)s[i];
+
+		if ((c < 0x20 || c == 0x7f) && c != fine)
+			return true;
+		/* U+0080 to U+009F are C2 80 to C2 9F. */
+		if (c == 0xc2 && i + 1 < n && (unsigned char)s[i + 1] < 0xa0)
+			return true;
+	}
+	return false;
+}
+
+bool text_has_control(const char *s, size_t n)
+{
+	return has_control(s, n, ' ');
+}
+
+bool text_has_control_but_tab(const char *s, size_t n)
+{
+	return has_control(s, n, '\t');
+}
+
+bool text_is_key(const char *s, size_t n, size_t max)
+{
+	if (n == 0 || n > max || text_has_control(s, n) || !utf8_valid(s, n))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (s[i] == '{' || s[i] == '}')
+			return false;
+	return true;
+}

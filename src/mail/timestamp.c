@@ -1,0 +1,142 @@
+#include "mail/timestamp.h"
+
+#include <glib.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <time.h>
+
+/* Reads exactly n digits. */
+static bool take_digits(const char **at, int n, int *out)
+{
+	*out = 0;
+	for (int i = 0; i < n; i++) {
+		int digit = g_ascii_digit_value(**at);
+
+		if (digit < 0)
+			return false;
+		*out = *out * 10 + digit;
+		(*at)++;
+	}
+	return true;
+}
+
+static bool take(const char **at, char c)
+{
+	if (**at != c)
+		return false;
+	(*at)++;
+	return true;
+}
+
+static bool is_leap(int year)
+{
+	return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+}
+
+static int month_days(int year, int month)
+{
+	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+
+	return month == 2 && is_leap(year) ? 29 : days[month - 1];
+}
+
+/* Days from 1970-01-01, by the Gregorian calendar without end. */
+static int64_t epoch_days(int year, int month, int day)
+{
+	int64_t before = year - 1; /* whole years since 0001-01-01 */
+	int64_t days;
+
+	if (year == 0)
+		days = -366;
+	else
+		days = before * 365 + before / 4 - before / 100 + before / 400;
+	for (int m = 1; m < month; m++)
+		days += month_days(year, m);
+	return days + day - 1 - 719162; /* from 0001-01-01 to 1970-01-01 */
+}
+
+static bool take_date(const char **at, int64_t *days)
+{
+	int year, month, day;
+
+	if (!take_digits(at, 4, &year) || !take(at, '-') || !take_digits(at, 2, &month) ||
+	    !take(at, '-') || !take_digits(at, 2, &day))
+		return false;
+	if (month < 1 || month > 12 || day < 1 || day > month_days(year, month))
+		return false;
+	*days = epoch_days(year, month, day);
+	return true;
+}
+
+static bool take_time(const char **at, int64_t *ms)
+{
+	int hour, minute, second, digit, scale = 100;
+
+	if (!take_digits(at, 2, &hour) || !take(at, ':') || !take_digits(at, 2, &minute) ||
+	    !take(at, ':') || !take_digits(at, 2, &second))
+		return false;
+	if (hour > 23 || minute > 59 || second > 60)
+		return false;
+	*ms = ((hour * 60 + minute) * 60 + second) * INT64_C(1000);
+	if (!take(at, '.'))
+		return true;
+	if (!take_digits(at, 1, &digit))
+		return false;
+	do {
+		*ms += digit * scale;
+		scale /= 10;
+	} while (take_digits(at, 1, &digit));
+	return true;
+}
+
+/* "Z" or "+01:00", as minutes ahead of UTC. */
+static bool take_offset(const char **at, int *minutes)
+{
+	int sign = **at == '-' ? -1 : 1, hour, minute;
+
+	*minutes = 0;
+	if (take(at, 'Z') || take(at, 'z'))
+		return true;
+	if (!take(at, '+') && !take(at, '-'))
+		return false;
+	if (!take_digits(at, 2, &hour) || !take(at, ':') || !take_digits(at, 2, &minute) ||
+	    hour > 23 || minute > 59)
+		return false;
+	*minutes = sign * (hour * 60 + minute);
+	return true;
+}
+
+bool timestamp_parse(const char *text, int64_t *ms)
+{
+	int64_t days, of_day;
+	int ahead;
+
+	if (!take_date(&text, &days))
+		return false;
+	if (!take(&text, 'T') && !take(&text, 't') && !take(&text, ' '))
+		return false;
+	if (!take_time(&text, &of_day) || !take_offset(&text, &ahead) || *text != '\0')
+		return false;
+	*ms = days * INT64_C(86400000) + of_day - ahead * INT64_C(60000);
+	return true;
+}
+
+void timestamp_rfc5322(char out[TIMESTAMP_RFC5322_SIZE], int64_t ms)
+{
+	static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+	static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+	                                   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+	time_t seconds;
+	struct tm tm;
+
+	if (ms < 0)
+		ms = 0;
+	if (ms > TIMESTAMP_MAX_MS)
+		ms = TIMESTAMP_MAX_MS;
+	seconds = (time_t)(ms / 1000);
+	gmtime_r(&seconds, &tm);
+	/* Not strftime: names of days and months must not follow the locale. */
+	snprintf(out, TIMESTAMP_RFC5322_SIZE, "%s, %02d %s %d %02d:%02d:%02d +0000",
+	         days[tm.tm_wday], tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour,
+	         tm.tm_min, tm.tm_sec);
+}
