@@ -50,15 +50,9 @@ static void test_bad_queue_names_are_refused_with_the_reason(void **state)
 	static const struct {
 		const char *name, *reason;
 	} bad[] = {
-		{"", "empty"},
-		{"a{b", "brace"},
-		{"a}b", "brace"},
-		{"a b", "space"},
-		{"a,b", "comma"},
-		{"a*2", "asterisk"},
-		{"a\nb", "printable"},
-		{"a\x7f", "printable"},
-		{"caf\xc3\xa9", "printable"},
+		{"", "empty"},         {"a{b", "brace"},       {"a}b", "brace"},
+		{"a b", "space"},      {"a,b", "comma"},       {"a*2", "asterisk"},
+		{"a\nb", "printable"}, {"a\x7f", "printable"}, {"caf\xc3\xa9", "printable"},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -116,10 +110,10 @@ static void test_slots(void **state)
 		{"mail:status:order-42", 15817},
 		{"{user1000}.following", 3443},
 		{"user1000", 3443},
-		{"foo{}{bar}", 8363},     /* an empty tag: the whole key */
-		{"foo{{bar}}zap", 4015},  /* the tag is "{bar" */
-		{"foo{bar}{zap}", 5061},  /* the first tag only */
-		{"{bar", 4015},           /* no tag without an end */
+		{"foo{}{bar}", 8363},    /* an empty tag: the whole key */
+		{"foo{{bar}}zap", 4015}, /* the tag is "{bar" */
+		{"foo{bar}{zap}", 5061}, /* the first tag only */
+		{"{bar", 4015},          /* no tag without an end */
 		{"}bar{", 1498},
 	};
 	(void)state;

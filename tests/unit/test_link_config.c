@@ -1,0 +1,124 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "redis/link.h"
+
+static struct link_config parsed(const char *url)
+{
+	struct link_config c;
+	struct error err = {""};
+	if (!link_config_parse(&c, url, &err))
+		fail_msg("%s: %s", url, err.text);
+	return c;
+}
+
+static void test_host_with_everything(void **state)
+{
+	(void)state;
+	struct link_config c = parsed("redis://worker:p%40ss:w@cache.example:7000/12");
+	assert_string_equal(c.host, "cache.example");
+	assert_null(c.path);
+	assert_int_equal(c.port, 7000);
+	assert_string_equal(c.user, "worker");
+	assert_string_equal(c.password, "p@ss:w");
+	assert_int_equal(c.database, 12);
+	assert_string_equal(c.name, "");
+	assert_true(c.timeout_ms > 0);
+	link_config_free(&c);
+}
+
+static void test_host_with_nothing(void **state)
+{
+	(void)state;
+	struct link_config c = parsed("redis://cache.example");
+	assert_int_equal(c.port, 6379);
+	assert_string_equal(c.user, "");
+	assert_string_equal(c.password, "");
+	assert_int_equal(c.database, 0);
+	link_config_free(&c);
+	c = parsed("redis://:secret@[::1]:1/");
+	assert_string_equal(c.host, "::1");
+	assert_string_equal(c.user, "");
+	assert_string_equal(c.password, "secret");
+	assert_int_equal(c.database, 0);
+	link_config_free(&c);
+	c = parsed("redis://");
+	assert_string_equal(c.host, "127.0.0.1");
+	link_config_free(&c);
+}
+
+static void test_unix_socket(void **state)
+{
+	(void)state;
+	struct link_config c = parsed("unix:///run/redis/redis.sock?db=3");
+	assert_null(c.host);
+	assert_string_equal(c.path, "/run/redis/redis.sock");
+	assert_int_equal(c.database, 3);
+	link_config_free(&c);
+	c = parsed("unix://:secret@/run/redis.sock");
+	assert_string_equal(c.path, "/run/redis.sock");
+	assert_string_equal(c.password, "secret");
+	link_config_free(&c);
+}
+
+static void assert_refused(const char *url, const char *reason)
+{
+	struct link_config c;
+	struct error err = {""};
+	assert_false(link_config_parse(&c, url, &err));
+	if (!strstr(err.text, reason))
+		fail_msg("%s: %s", url, err.text);
+	link_config_free(&c); /* harmless after a failure */
+}
+
+static void test_bad_urls_are_refused_with_the_reason(void **state)
+{
+	char longer[256];
+	(void)state;
+	assert_refused("rediss://h", "not supported yet");
+	assert_refused("redis+sentinel://a,b/mymaster", "not supported yet");
+	assert_refused("redis+cluster://a", "not supported yet");
+	assert_refused("http://h", "no scheme of a Redis URL");
+	assert_refused("h:6379", "REDIS_URL");
+	assert_refused("redis://a,b", "one host");
+	assert_refused("redis://h/one", "database number");
+	assert_refused("redis://h/-1", "database number");
+	assert_refused("redis://h/99999999999999999999", "database number");
+	assert_refused("redis://h/0/1", "database number");
+	assert_refused("redis://secret@h", "without a password");
+	assert_refused("redis://h?db=1", "\"db\"");
+	assert_refused("unix:///s?timeout=1", "\"timeout\"");
+	assert_refused("unix:///s?db=x", "db");
+	assert_refused("unix://", "path");
+	assert_refused("unix://relative/path", "three slashes");
+	snprintf(longer, sizeof(longer), "unix:///%0200d", 1);
+	assert_refused(longer, "longer than 107");
+}
+
+static void test_errors_hold_no_secret(void **state)
+{
+	struct link_config c;
+	struct error err = {""};
+	(void)state;
+	assert_false(link_config_parse(&c, "redis://joe:hunter2@h/nonsense", &err));
+	assert_null(strstr(err.text, "hunter2"));
+	assert_null(strstr(err.text, "joe"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_host_with_everything),
+		cmocka_unit_test(test_host_with_nothing),
+		cmocka_unit_test(test_unix_socket),
+		cmocka_unit_test(test_bad_urls_are_refused_with_the_reason),
+		cmocka_unit_test(test_errors_hold_no_secret),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
