@@ -73,7 +73,7 @@ static void do_printf(void)
 
 static void do_overflow(void)
 {
-	mem_free(mem_array(SIZE_MAX / 4, 8));
+	mem_free(mem_array(SIZE_MAX / 2 + 2, 2));
 }
 
 static void do_overflow_strndup(void)

@@ -174,6 +174,8 @@ static void test_bad_values_stop_with_one_sentence(void **state)
 	               "PRIMARY_PROVIDER_SUCCESS_RATE must be a number from 0 to 1, not \"nan\"");
 	assert_refuses("--on-unknown drop", "ON_UNKNOWN must be retry, hold or fail, not \"drop\"");
 	assert_refuses("--on-unknown ret", "ON_UNKNOWN must be retry, hold or fail, not \"ret\"");
+	assert_refuses("--on-unknown retryx",
+	               "ON_UNKNOWN must be retry, hold or fail, not \"retryx\"");
 	assert_refuses("--strict=maybe", "STRICT must be 1 or 0, not \"maybe\"");
 	assert_refuses("--key-prefix a{b}",
 	               "KEY_PREFIX must be 1 to 64 printable characters without "

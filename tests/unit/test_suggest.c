@@ -42,15 +42,19 @@ static void test_a_swap_is_one_step(void **state)
 
 static void test_far_names_are_not_suggested(void **state)
 {
+	struct suggest s;
 	char longest[200];
 
 	(void)state;
 	assert_null(nearest("PATH"));
 	assert_null(nearest(""));
 	assert_null(nearest("URL_REDIS"));
+	assert_null(nearest("STRONG")); /* half of it is wrong */
 	memset(longest, 'x', sizeof(longest) - 1);
 	longest[sizeof(longest) - 1] = '\0';
-	assert_null(nearest(longest));
+	s = suggest_for(longest);
+	suggest_try(&s, longest);
+	assert_null(suggest_best(&s));
 }
 
 int main(void)
