@@ -1,5 +1,6 @@
 #include "provider/registry.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,6 +28,20 @@ static bool add(struct registry *r, struct ev_loop *loop, const struct options *
 	return true;
 }
 
+static bool refuse_missing(const char *name, struct error *err)
+{
+	char upper[MAX_NAME + 1];
+	size_t n = 0;
+
+	for (; name[n] != '\0'; n++)
+		upper[n] = name[n] == '-' ? '_' : (char)toupper((unsigned char)name[n]);
+	upper[n] = '\0';
+	return error_set(err,
+	                 "PROVIDERS names %s, but PROVIDER_%s is not set; it is a DSN such as "
+	                 "smtp://user:password@relay.example:587",
+	                 name, upper);
+}
+
 static bool add_named(struct registry *r, struct ev_loop *loop, const struct options *o,
                       const char *name, struct error *err)
 {
@@ -45,10 +60,7 @@ static bool add_named(struct registry *r, struct ev_loop *loop, const struct opt
 	if (!options_provider_dsn(name, &dsn, err))
 		return false;
 	if (dsn == NULL)
-		return error_set(err,
-		                 "PROVIDERS names %s, but PROVIDER_%s is not set (in upper case); "
-		                 "it is a DSN such as smtp://user:password@relay.example:587",
-		                 name, name);
+		return refuse_missing(name, err);
 	ok = add(r, loop, o, name, dsn, err);
 	mem_wipe(dsn, strlen(dsn));
 	mem_free(dsn);

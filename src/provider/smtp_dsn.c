@@ -131,10 +131,9 @@ static bool read_tls(struct smtp_config *c, struct uri *dsn, bool credentials, s
 	if (!read_word(dsn, "tls", words, &mode, err))
 		return false;
 	if (c->implicit_tls && mode != SMTP_TLS_REQUIRE)
-		return error_set(err, "tls=%s does not go with %s", words[mode],
-		                 c->port == PORT_SMTPS
-		                         ? "port 465, which is TLS from the first byte"
-		                         : "smtps://");
+		return error_set(
+			err, "tls=%s does not go with %s, which is TLS from the first byte",
+			words[mode], strcmp(dsn->scheme, "smtps") == 0 ? "smtps://" : "port 465");
 	c->mode = (enum smtp_tls_mode)mode;
 	c->ca_file = mem_strdup(ca_file != NULL ? ca_file : "");
 	c->verify = c->mode == SMTP_TLS_REQUIRE || credentials || ca_file != NULL;
