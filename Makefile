@@ -132,20 +132,20 @@ $(BUILD)/flags: FORCE
 
 # --- what one does with it -------------------------------------------------------------------------
 deps: ## install what is missing to build, run and test, with the system's package manager
-	@.ci/deps build test
+	@.ci/deps build run test
 
 run: ## start a whole fleet on this machine and show it at work (ARGS="--workers 4")
-	@.ci/deps build
+	@.ci/deps build run
 	@$(SUBMAKE) all
 	@$(BUILD)/postrider up --demo $(ARGS)
 
 test: ## build and run all tests (TESTS=pattern chooses, SANITIZER=address,undefined)
-	@.ci/deps build test
+	@.ci/deps build run test
 	@$(SUBMAKE) programs
 	@POSTRIDER=$(abspath $(BUILD))/postrider TESTS='$(TESTS)' tests/run $(TEST_PROGRAMS)
 
 lint: ## check format, code, include direction, Lua heads, documentation
-	@.ci/deps build test lint
+	@.ci/deps build run test lint
 	@$(SUBMAKE) --output-sync=target --keep-going lint-all
 
 format: ## reformat the C files
