@@ -1,0 +1,182 @@
+/* claim.lua: leases, renewed and adopted. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "support/claim.h"
+
+/* Renewals by what is stored, whether the lease still runs or ran out. */
+static void test_who_may_renew(void **state)
+{
+	static const struct {
+		const char *count, *token;
+		bool lost;
+	} cases[] = {
+		{NULL, "1", false},  {"1", "1", false},    {"2", "2", false},
+		{"2:1", "2", false}, {"1:12", "1", false}, {NULL, "2", true},
+		{"2", "1", true},    {"2:1", "1", true},   {"12", "1", true},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		for (int ms = -100000; ms <= 20000; ms += 120000) {
+			struct rig *r = claim_begin(state);
+			char renewal[32];
+			claim_known(r, LEASES, "a", cases[i].count, ms);
+			snprintf(renewal, sizeof(renewal), "a %s", cases[i].token);
+			struct claim c = claim_make(r, (struct claim_limits){.renewals = renewal});
+			assert_string_equal(c.lost, cases[i].lost ? "a" : "");
+			rig_sees(r, cases[i].lost ? "0" : "1", "ZCOUNT " LEASES " %lld %lld",
+			         c.now + CLAIM_LEASE, c.now + CLAIM_LEASE);
+			assert_string_equal(c.jobs, "");
+			claim_free(&c);
+		}
+	}
+}
+
+static void test_a_settled_job_cannot_be_renewed(void **state)
+{
+	struct rig *r = claim_begin(state);
+
+	claim_known(r, DELAYED, "waits", NULL, 5000);
+	struct claim c = claim_make(r, (struct claim_limits){.renewals = "waits 1 nobody 1"});
+	assert_string_equal(c.lost, "waits nobody");
+	claim_free(&c);
+	rig_sees(r, "0", "EXISTS " LEASES);
+}
+
+static void test_an_adopted_job_is_lost_to_its_worker(void **state)
+{
+	struct rig *r = claim_begin(state);
+
+	claim_alive(r);
+	claim_known(r, LEASES, "a", NULL, -1);
+	claim_known(r, LEASES, "b", NULL, 9000);
+	claim_expect(r, 5, "a:2:1:again:payload-of-a");
+	struct claim c = claim_make(r, (struct claim_limits){.renewals = "a 1 b 1 a 2"});
+	assert_string_equal(c.lost, "a");
+	claim_free(&c);
+}
+
+/* The one who comes back in time keeps what ran out, even if it claims in the same call. */
+static void test_renewal_goes_before_adoption(void **state)
+{
+	struct rig *r = claim_begin(state);
+
+	claim_alive(r);
+	claim_known(r, LEASES, "mine", NULL, -1000);
+	claim_known(r, LEASES, "orphan", NULL, -1000);
+	struct claim c = claim_make(r, (struct claim_limits){.max = 5, .renewals = "mine 1"});
+	assert_string_equal(c.lost, "");
+	assert_string_equal(c.jobs, "orphan:2:1:again:payload-of-orphan");
+	claim_free(&c);
+}
+
+/* FAULTS 6. The first worker and three that adopted it are dead: nobody runs it again. */
+static void test_a_job_adopted_three_times_is_poison(void **state)
+{
+	struct rig *r = claim_begin(state);
+
+	claim_alive(r);
+	claim_push(r, "deadly");
+	claim_expect(r, 1, "new1:1:0:new:deadly");
+	for (int i = 1; i <= 3; i++) {
+		char want[64];
+		claim_outlive(r);
+		snprintf(want, sizeof(want), "new1:%d:%d:again:deadly", i + 1, i);
+		claim_expect(r, 1, want);
+	}
+	for (int i = 4; i <= 5; i++) { /* also when who was to bury it died */
+		char want[64];
+		claim_outlive(r);
+		snprintf(want, sizeof(want), "new1:%d:%d:poison:", i + 1, i);
+		claim_expect(r, 1, want);
+	}
+	rig_sees(r, "deadly", "HGET " JOBS " new1");
+}
+
+/* FAULTS 12a. Redis, or the whole fleet, was away: live workers come back first. */
+static void test_after_a_gap_nothing_is_adopted_for_one_lease(void **state)
+{
+	struct rig *r = claim_begin(state);
+
+	claim_alive(r);
+	claim_known(r, LEASES, "a", NULL, 1000);
+	rig_age_queue(r, 16000); /* more than half a lease without a claim */
+	struct claim c = claim_make(r, (struct claim_limits){.max = 5});
+	assert_string_equal(c.jobs, "");
+	assert_in_range(c.wake, c.now + CLAIM_LEASE - 10,
+	                c.now + CLAIM_LEASE); /* not before, not never */
+	claim_free(&c);
+	for (int i = 0; i < 2; i++) { /* it holds for the calls of others too */
+		rig_age_queue(r, 14000);
+		claim_expect(r, 5, "");
+	}
+	c = claim_make(r, (struct claim_limits){.renewals = "a 1"});
+	assert_string_equal(c.lost, "");
+	claim_free(&c);
+	claim_known(r, LEASES, "orphan", NULL, -50000);
+	rig_age_queue(r, 2001); /* the hold is over */
+	claim_expect(r, 5, "orphan:2:1:again:payload-of-orphan");
+}
+
+static void test_half_a_lease_is_no_gap(void **state)
+{
+	struct rig *r = claim_begin(state);
+
+	claim_alive(r);
+	claim_known(r, LEASES, "a", NULL, 1000);
+	rig_age_queue(r, 14000);
+	claim_expect(r, 5, "a:2:1:again:payload-of-a");
+}
+
+static void test_a_gap_stops_nothing_but_adoption(void **state)
+{
+	struct rig *r = claim_begin(state);
+
+	claim_alive(r);
+	claim_push(r, "listed");
+	redis_server_do(rig_server(r), "LPUSH " ARRIVALS " moved");
+	claim_known(r, DELAYED, "due", NULL, -10);
+	rig_age_queue(r, 60000);
+	claim_expect(r, 9, "new1:1:0:new:moved due:2:0:again:payload-of-due new2:1:0:new:listed");
+}
+
+/* FAULTS 32. The clock of a new master is an hour behind: nothing may wait for an hour. */
+static void test_the_clock_steps_back(void **state)
+{
+	struct rig *r = claim_begin(state);
+
+	claim_known(r, LEASES, "a", NULL, -1000);
+	redis_server_do(rig_server(r), "HSET " CLOCK " last %lld hold %lld",
+	                (long long)rig_now(r) + 3600000, (long long)rig_now(r) + 3600000);
+	claim_expect(r, 5, ""); /* the hold is one lease from now, not an hour */
+	rig_age_queue(r, 14000);
+	claim_expect(r, 5, "");
+	rig_age_queue(r, 14000);
+	claim_expect(r, 5, "");
+	rig_age_queue(r, 2001);
+	claim_expect(r, 5, "a:2:1:again:payload-of-a");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_who_may_renew),
+		cmocka_unit_test(test_a_settled_job_cannot_be_renewed),
+		cmocka_unit_test(test_an_adopted_job_is_lost_to_its_worker),
+		cmocka_unit_test(test_renewal_goes_before_adoption),
+		cmocka_unit_test(test_a_job_adopted_three_times_is_poison),
+		cmocka_unit_test(test_after_a_gap_nothing_is_adopted_for_one_lease),
+		cmocka_unit_test(test_half_a_lease_is_no_gap),
+		cmocka_unit_test(test_a_gap_stops_nothing_but_adoption),
+		cmocka_unit_test(test_the_clock_steps_back),
+	};
+	return cmocka_run_group_tests_name("claim.lua: leases", tests, rig_setup_standalone,
+	                                   rig_teardown) +
+	       cmocka_run_group_tests_name("claim.lua on a cluster: leases", tests,
+	                                   rig_setup_cluster, rig_teardown);
+}

@@ -1,0 +1,282 @@
+/* finish.lua: what became of a mail. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "support/rig.h"
+
+#define K "mail:status:{t}k"
+#define K2 "mail:status:{t}k2"
+#define K3 "mail:status:{t}k3"
+#define TTL 604800000
+
+/* What is stored; who finishes: owner token fingerprint; which status; how many fields and the
+ * fields; the answer; what is stored then (NULL: unchanged). */
+struct finish_case {
+	const char *stored, *who, *status, *fields, *answer, *then;
+};
+
+static void check_all(void **state, const struct finish_case *cases, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct finish_case *c = &cases[i];
+		struct rig *r = rig_begin(state);
+		rig_store(r, K, "%s", c->stored);
+		char *before = rig_state(r);
+		rig_expect_twice(r, c->answer, c->answer, SCRIPT_FINISH, K,
+		                 "%s ada@x.org 'Hello you' %s %d 'primary sent 250 2.0.0 12ms' %s",
+		                 c->who, c->status, TTL, c->fields);
+		if (c->then) {
+			rig_hash(r, K, "%s", c->then);
+		} else {
+			char *after = rig_state(r);
+			rig_same(__FILE__, __LINE__, c->stored, after, before);
+			free(after);
+		}
+		free(before);
+	}
+}
+#define CHECK_ALL(STATE, CASES) check_all((STATE), (CASES), sizeof(CASES) / sizeof((CASES)[0]))
+
+#define SENDING "owner=q#a fingerprint=F status=sending provider=primary attempts=1 created_at=5"
+
+static void test_every_end_of_an_attempt(void **state)
+{
+	static const struct finish_case cases[] = {
+		{SENDING, "q#a 1 F", "sent", "2 attempt:1 'primary sent 250' message_id <m@x>",
+	         "ok",
+	         "status=sent 'attempt:1=primary sent 250' message_id=<m@x> provider=primary attempts=1 "
+	         "created_at=5 owner=q#a !token"},
+		{SENDING, "q#a 1 F", "retrying",
+	         "3 attempt:1 'primary retry 451' next_attempt_at 99 tries primary:1", "ok",
+	         "status=retrying next_attempt_at=99 tries=primary:1"},
+		{SENDING, "q#a 1 F", "failed", "1 error '550: no such user'", "ok",
+	         "status=failed 'error=550: no such user'"},
+		{SENDING, "q#a 1 F", "held", "0", "ok", "status=held"},
+		/* an attempt that does not count: the number that begin wrote is taken back */
+		{SENDING, "q#a 1 F", "retrying", "1 attempts 0", "ok", "attempts=0"},
+		/* refused before the last byte: nothing was begun */
+		{"owner=q#a fingerprint=F status=queued", "q#a 1 F", "failed", "1 error no", "ok",
+	         "status=failed error=no"},
+	};
+	CHECK_ALL(state, cases);
+}
+
+static void test_an_empty_value_deletes_its_field(void **state)
+{
+	static const struct finish_case cases[] = {
+		{SENDING " error=old next_attempt_at=9 pinned=p", "q#a 1 F", "sent",
+	         "3 error '' attempt:1 line next_attempt_at ''", "ok",
+	         "!error !next_attempt_at attempt:1=line pinned=p"},
+	};
+	CHECK_ALL(state, cases);
+}
+
+/* The first write of a mail that was never begun: scheduled, expired, given back. */
+static void test_the_first_write_takes_the_key(void **state)
+{
+	static const struct finish_case cases[] = {
+		{"", "q#a 1 F", "scheduled", "1 next_attempt_at 99", "ok",
+	         "owner=q#a fingerprint=F to=ada@x.org 'subject=Hello you' status=scheduled "
+	         "next_attempt_at=99 !token"},
+		{"", "q#a 4 F", "failed", "1 error expired", "ok",
+	         "owner=q#a status=failed token=4"},
+		/* accepted by the API */
+		{"status=queued fingerprint=F created_at=5", "q#a 1 F", "scheduled", "0", "ok",
+	         "owner=q#a status=scheduled created_at=5"},
+		{"status=cancelled fingerprint=F created_at=5", "q#a 1 F", "scheduled", "0",
+	         "'final cancelled'", "owner=q#a status=cancelled"},
+		{"status=queued fingerprint=G created_at=5", "q#a 1 F", "failed", "0",
+	         "'conflict '", NULL},
+		/* a note about an invalid job */
+		{"status=failed error=invalid created_at=5", "q#a 1 F", "scheduled", "0", "ok",
+	         "owner=q#a status=scheduled !error"},
+	};
+	CHECK_ALL(state, cases);
+	struct rig *r = rig_begin(state);
+	long long before = rig_now(r);
+	rig_expect(r, "ok", SCRIPT_FINISH, K, "q#a 1 F a@x.org Hi scheduled %d line 0", TTL);
+	char *created = redis_server_text(rig_server(r), "HGET " K " created_at");
+	assert_in_range(strtoll(created, NULL, 10), before, rig_now(r));
+	free(created);
+}
+
+/* A claim that was adopted writes under its own token; FAULTS 4 and 5 for the one before. */
+static void test_tokens_fence(void **state)
+{
+	static const struct finish_case cases[] = {
+		{"owner=q#a fingerprint=F status=sending token=2", "q#a 2 F", "sent", "0", "ok",
+	         "status=sent token=2"},
+		{SENDING, "q#a 2 F", "retrying", "0", "ok", "status=retrying token=2"},
+		/* late: a line in the timeline and nothing else */
+		{"owner=q#a fingerprint=F status=sending token=2 updated_at=7", "q#a 1 F", "sent",
+	         "2 attempt:1 x message_id m", "late",
+	         "status=sending token=2 'late:1=primary sent 250 2.0.0 12ms' !attempt:1 !message_id "
+	         "updated_at=7"},
+		{"owner=q#a fingerprint=F status=retrying token=12", "q#a 9 F", "failed", "0",
+	         "late", "status=retrying token=12 'late:9=primary sent 250 2.0.0 12ms'"},
+		{"owner=q#a fingerprint=F status=sent token=3", "q#a 1 F", "failed", "0", "late",
+	         "status=sent token=3 'late:1=primary sent 250 2.0.0 12ms'"},
+	};
+	CHECK_ALL(state, cases);
+}
+
+static void test_what_is_settled_stays(void **state)
+{
+	static const struct finish_case cases[] = {
+		{"owner=q#a fingerprint=F status=cancelled", "q#a 1 F", "sent", "1 error x",
+	         "'final cancelled'", NULL},
+		{"owner=q#a fingerprint=F status=sent", "q#a 1 F", "retrying", "1 error x",
+	         "'final sent'", NULL},
+		{"owner=q#a fingerprint=F status=failed token=2", "q#a 2 F", "sent", "1 error x",
+	         "'final failed'", NULL},
+		{"owner=q#a fingerprint=F status=held", "q#a 1 F", "retrying", "0", "'final held'",
+	         NULL},
+	};
+	CHECK_ALL(state, cases);
+}
+
+static void test_another_job_has_the_key(void **state)
+{
+	static const struct finish_case cases[] = {
+		{"owner=q#b fingerprint=G status=sending", "q#a 1 F", "failed", "1 error x",
+	         "'conflict q#b'", NULL},
+		{"owner=q#b fingerprint=F status=sending", "q#a 1 F", "scheduled", "1 error x",
+	         "'rival q#b'", NULL},
+	};
+	CHECK_ALL(state, cases);
+	struct rig *r = rig_begin(state);
+	rig_store(r, K, "owner=q#b fingerprint=F status=sent");
+	rig_expect(r, "duplicate", SCRIPT_FINISH, K, "q#a 1 F a@x.org Hi scheduled %d line 0", TTL);
+	rig_hash(r, K, "owner=q#b status=sent duplicates=1");
+}
+
+/* Jobs that are not valid own nothing; their reason shows while nobody owns the key (DESIGN A4). */
+static void test_a_note_about_an_invalid_job(void **state)
+{
+	static const struct finish_case cases[] = {
+		{"", "'' 1 ''", "failed", "1 error 'invalid: no recipient'", "ok",
+	         "status=failed 'error=invalid: no recipient' !owner !fingerprint !to !token"},
+		{"status=failed error=older", "'' 1 ''", "failed", "1 error newer", "ok",
+	         "status=failed error=newer !owner"},
+		{"owner=q#b fingerprint=F status=sent", "'' 1 ''", "failed", "1 error x", "foreign",
+	         NULL},
+		{"owner=q#b fingerprint=F status=queued", "'' 1 ''", "failed", "1 error x",
+	         "foreign", NULL},
+		{"owner=q#b fingerprint=F status=failed", "'' 1 ''", "failed", "1 error x",
+	         "foreign", NULL},
+		{"status=queued fingerprint=F", "'' 1 ''", "failed", "1 error x", "foreign", NULL},
+		{"status=scheduled", "'' 1 ''", "failed", "1 error x", "foreign", NULL},
+		{"status=cancelled", "'' 1 ''", "failed", "1 error x", "foreign", NULL},
+	};
+	CHECK_ALL(state, cases);
+}
+
+static void test_it_lives_as_long_as_it_is_told(void **state)
+{
+	static const long long ttls[] = {604800000, 86400000, 3000000000};
+	struct rig *r = rig_begin(state);
+
+	rig_store(r, K, SENDING);
+	for (size_t i = 0; i < sizeof(ttls) / sizeof(ttls[0]); i++) {
+		rig_expect(r, "ok", SCRIPT_FINISH, K, "q#a 1 F a@x.org Hi retrying %lld line 0",
+		           ttls[i]);
+		char *at = redis_server_text(rig_server(r), "HGET " K " updated_at");
+		assert_int_equal(redis_server_int(rig_server(r), "PEXPIRETIME " K),
+		                 strtoll(at, NULL, 10) + ttls[i]);
+		free(at);
+	}
+	/* a late line does not make it live longer or shorter */
+	rig_store(r, K, "token=5");
+	long long until = redis_server_int(rig_server(r), "PEXPIRETIME " K);
+	rig_expect(r, "late", SCRIPT_FINISH, K, "q#a 1 F a@x.org Hi sent 1000 line 0");
+	assert_int_equal(redis_server_int(rig_server(r), "PEXPIRETIME " K), until);
+}
+
+/* Arguments of different length, a key of another type in the middle. */
+static void test_a_batch_is_answered_one_by_one(void **state)
+{
+	struct rig *r = rig_begin(state);
+
+	rig_store(r, K, SENDING);
+	rig_store(r, K3, "owner=q#c fingerprint=F status=cancelled");
+	redis_server_do(rig_server(r), "SET " K2 " oops");
+	char *answer = rig_call(
+		r, SCRIPT_FINISH, K " " K2 " " K3 " " K "n",
+		"q#a 1 F a@x.org Hi sent %d line 3 attempt:1 l error '' provider secondary"
+		"  q#b 1 F a@x.org Hi sent %d line 1 error x"
+		"  q#c 1 F a@x.org Hi sent %d line 2 error x attempt:1 y"
+		"  '' 1 '' '' '' failed %d '' 1 error invalid",
+		TTL, TTL, TTL, TTL);
+	assert_memory_equal(answer, "ok 'error WRONGTYPE", 19);
+	assert_non_null(strstr(answer, "' 'final cancelled' ok"));
+	free(answer);
+	rig_hash(r, K, "status=sent attempt:1=l provider=secondary !error");
+	rig_hash(r, K3, "status=cancelled !error !attempt:1");
+	rig_hash(r, K "n", "status=failed error=invalid !owner");
+	rig_sees(r, "oops", "GET " K2);
+}
+
+/* FAULTS 12: what was sent is written down even when memory is full. */
+static void test_full_memory_does_not_stop_it(void **state)
+{
+	static const struct {
+		const char *keys, *more, *answer;
+	} cases[] = {
+		{K, "", "ok"},
+		/* also when the first key of the batch is not a hash */
+		{K2 " " K, "q#b 1 F a@x.org Hi sent 1000 line 0 ", "ok"},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct rig *r = rig_begin(state);
+		rig_store(r, K, SENDING);
+		redis_server_do(rig_server(r), "SET " K2 " oops");
+		rig_fill_memory(r, true);
+		char *answer = rig_call(r, SCRIPT_FINISH, cases[i].keys,
+		                        "%s q#a 1 F a@x.org Hi sent %d line 1 attempt:1 l",
+		                        cases[i].more, TTL);
+		rig_fill_memory(r, false);
+		assert_string_equal(answer + strlen(answer) - 2, "ok");
+		free(answer);
+		rig_hash(r, K, "status=sent attempt:1=l");
+	}
+	/* a first write too: the job is about to be buried, and its reason with it */
+	struct rig *r = rig_begin(state);
+	rig_fill_memory(r, true);
+	rig_expect(r, "ok", SCRIPT_FINISH, K, "q#a 1 F a@x.org Hi failed %d line 1 error poison",
+	           TTL);
+	rig_fill_memory(r, false);
+	rig_hash(r, K, "status=failed error=poison owner=q#a");
+}
+
+static void test_nothing_to_finish(void **state)
+{
+	struct rig *r = rig_begin(state);
+
+	rig_expect(r, "", SCRIPT_FINISH, "", " ");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_every_end_of_an_attempt),
+		cmocka_unit_test(test_an_empty_value_deletes_its_field),
+		cmocka_unit_test(test_the_first_write_takes_the_key),
+		cmocka_unit_test(test_tokens_fence),
+		cmocka_unit_test(test_what_is_settled_stays),
+		cmocka_unit_test(test_another_job_has_the_key),
+		cmocka_unit_test(test_a_note_about_an_invalid_job),
+		cmocka_unit_test(test_it_lives_as_long_as_it_is_told),
+		cmocka_unit_test(test_a_batch_is_answered_one_by_one),
+		cmocka_unit_test(test_full_memory_does_not_stop_it),
+		cmocka_unit_test(test_nothing_to_finish),
+	};
+	return cmocka_run_group_tests_name("finish.lua", tests, rig_setup_standalone,
+	                                   rig_teardown) +
+	       cmocka_run_group_tests_name("finish.lua on a cluster", tests, rig_setup_cluster,
+	                                   rig_teardown);
+}
