@@ -19,8 +19,8 @@
  * "undisclosed-recipients". An attached message (message/…) goes as it is if it is 7 bit, for RFC
  * 2046 allows no encoding there, else as application/octet-stream.
  *
- * The structure is written here and the encodings, parameters and IDNA are GMime's: its object tree
- * takes some 340,000 instructions for a plain mail of 1 KB, this a fiftieth. */
+ * The structure is written here; the transfer encodings and parameters are GMime's. Its object tree
+ * would take some 340,000 instructions for a plain mail of 1 KB, this takes 20,000. */
 #ifndef MAIL_MESSAGE_H
 #define MAIL_MESSAGE_H
 

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "mail/text.h"
+#include "mail/word8.h"
 
 #define NICE_LINE 78 /* RFC 5322 2.1.1: should not be longer … */
 #define MAX_LINE 998 /* … and must not */
@@ -33,30 +34,48 @@ struct census {
 	bool high;       /* bytes above 127 */
 };
 
+/* Eight bytes that need no escape in quoted-printable and end no line. */
+static bool is_plain_word(const char *p)
+{
+	uint64_t word = word8_load(p);
+
+	return !word8_has_high(word) && !word8_has_low(word) && !word8_has(word, '=') &&
+	       !word8_has(word, 0x7f);
+}
+
+static void count_byte(struct census *c, unsigned char byte)
+{
+	if (byte >= ' ' && byte < 0x7f && byte != '=')
+		return;
+	if (byte >= 0x80)
+		c->high = true;
+	else if (byte != '=' && byte != '\t')
+		c->controls++;
+	c->escapes++;
+}
+
 static struct census take_census(const char *text, size_t n)
 {
 	struct census c = {0};
-	size_t line = 0;
+	size_t line = 0, i = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		unsigned char byte = (unsigned char)text[i];
-
-		if (byte == '\n' || byte == '\r') {
-			c.lines += byte == '\n' || i + 1 == n || text[i + 1] != '\n';
-			line = 0;
+	while (i < n) {
+		if (n - i >= 8 && is_plain_word(text + i)) {
+			line += 8;
+			i += 8;
 			continue;
 		}
-		line++;
-		if (line > c.longest)
-			c.longest = line;
-		if (byte >= ' ' && byte < 0x7f && byte != '=')
-			continue;
-		if (byte >= 0x80)
-			c.high = true;
-		else if (byte != '=' && byte != '\t')
-			c.controls++;
-		c.escapes++;
+		if (text[i] == '\n' || text[i] == '\r') {
+			c.lines += text[i] == '\n' || i + 1 == n || text[i + 1] != '\n';
+			c.longest = line > c.longest ? line : c.longest;
+			line = 0;
+		} else {
+			count_byte(&c, (unsigned char)text[i]);
+			line++;
+		}
+		i++;
 	}
+	c.longest = line > c.longest ? line : c.longest;
 	return c;
 }
 

@@ -38,10 +38,12 @@ static size_t b_length(size_t n)
 	return (n + 2) / 3 * 4;
 }
 
-/* The longest run of whole characters whose encoding fits into `room`; never none. */
+/* The longest run of whole characters whose encoding fits into `room`; never none. In base64, if it
+ * is not all of s, one that needs no padding, where there is one: some receivers (GMime) put the
+ * words together before they decode them, and stop at padding. */
 static size_t fitting(const char *s, size_t n, bool q, size_t room)
 {
-	size_t taken = 0, len = 0;
+	size_t taken = 0, len = 0, even = 0;
 
 	while (taken < n) {
 		size_t width = utf8_width(s + taken, n - taken);
@@ -50,8 +52,10 @@ static size_t fitting(const char *s, size_t n, bool q, size_t room)
 			width = 1; /* not UTF-8: nobody should have sent it here, but it must end */
 		len = q ? len + q_length(s + taken, width) : b_length(taken + width);
 		if (len > room && taken > 0)
-			break;
+			return !q && even > 0 ? even : taken;
 		taken += width;
+		if (taken % 3 == 0)
+			even = taken;
 	}
 	return taken;
 }

@@ -569,11 +569,14 @@ void job_fields_read(struct job *job, const cJSON *object, const struct options 
 
 	job->priority = -1;
 	job->on_unknown = -1;
-	for (const cJSON *m = object->child; m != NULL; m = m->next)
+	for (const cJSON *m = object->child; m != NULL; m = m->next) {
+		if (cJSON_IsNull(m))
+			continue;
 		for (size_t i = 0; i < G_N_ELEMENTS(fields); i++)
-			if (!cJSON_IsNull(m) && fields[i].name[0] == m->string[0] &&
+			if (fields[i].name[0] == m->string[0] &&
 			    strcmp(fields[i].name, m->string) == 0)
 				values[i] = m;
+	}
 	read_recipients(&r, values[TO], values[CC], values[BCC]);
 	for (size_t i = N_RECIPIENTS; i < G_N_ELEMENTS(fields); i++)
 		fields[i].read(&r, fields[i].name, values[i]);

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "mail/text.h"
+#include "mail/word8.h"
 
 /* Up to this many members a look at every pair is cheaper than sorting. */
 #define FEW_MEMBERS 24
@@ -48,22 +49,13 @@ static bool scan_take(struct scan *s, char c)
 	return true;
 }
 
-static bool has_zero_byte(uint64_t x)
-{
-	return ((x - UINT64_C(0x0101010101010101)) & ~x & UINT64_C(0x8080808080808080)) != 0;
-}
-
 /* Eight bytes of plain ASCII: no quote, no backslash, no control character. */
 static bool is_plain_word(const char *p)
 {
-	const uint64_t ones = UINT64_C(0x0101010101010101);
-	uint64_t word;
+	uint64_t word = word8_load(p);
 
-	memcpy(&word, p, sizeof(word));
-	return (word & (ones * 0x80)) == 0 && !has_zero_byte(word ^ (ones * '"')) &&
-	       !has_zero_byte(word ^ (ones * '\\')) &&
-	       /* below 0x20: no bit of 0x60 set */
-	       !has_zero_byte(word & (ones * 0x60));
+	return !word8_has_high(word) && !word8_has_low(word) && !word8_has(word, '"') &&
+	       !word8_has(word, '\\');
 }
 
 /* The four digits after \u; -1: they are not. */
