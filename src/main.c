@@ -1,62 +1,94 @@
 /* main.c - the table of subcommands. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#ifndef POSTRIDER_VERSION
-#define POSTRIDER_VERSION "0.0.0"
-#endif
+#include "base/suggest.h"
+#include "cli/args.h"
+#include "cli/cmd.h"
 
-enum { EXIT_USAGE = 2 };
-
-struct subcommand {
-	const char *name;
-	int (*run)(int argc, char **argv); /* argv[0] is the name; returns the exit code */
-	const char *help;
+static const struct cmd *const commands[] = {
+	&cmd_up,   &cmd_worker, &cmd_send,    &cmd_status,
+	&cmd_dead, &cmd_queues, &cmd_version, &cmd_options,
 };
 
-static int run_version(int argc, char **argv);
-static int run_help(int argc, char **argv);
-
-static const struct subcommand subcommands[] = {
-	{"version", run_version, "print the version"},
-	{"help", run_help, "print this"},
-};
+#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 static void print_usage(FILE *out)
 {
-	fputs("usage: postrider COMMAND [OPTION…]\n\n", out);
-	for (size_t i = 0; i < sizeof(subcommands) / sizeof(subcommands[0]); i++)
-		fprintf(out, "  %-10s %s\n", subcommands[i].name, subcommands[i].help);
+	fputs("Postrider delivers e-mail: jobs pushed to a Redis list go out through several providers,\n"
+	      "with retries, fallback, rate limits, circuit breakers and idempotency.\n\n"
+	      "usage: postrider COMMAND [ARGUMENT…]\n\n",
+	      out);
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		if (commands[i]->summary != NULL)
+			fprintf(out, "  %-9s %s\n", commands[i]->name, commands[i]->summary);
+	fputs("  help      explain a command: postrider help COMMAND\n\n"
+	      "To see it work:      postrider up --demo\n"
+	      "All configuration:   postrider help worker\n",
+	      out);
 }
 
-static int run_version(int argc, char **argv)
+static const struct cmd *find(const char *name)
 {
-	(void)argc;
-	(void)argv;
-	puts("postrider " POSTRIDER_VERSION);
-	return EXIT_SUCCESS;
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		if (strcmp(commands[i]->name, name) == 0)
+			return commands[i];
+	return NULL;
 }
 
-static int run_help(int argc, char **argv)
+static int unknown(const char *name)
 {
-	(void)argc;
-	(void)argv;
-	print_usage(stdout);
-	return EXIT_SUCCESS;
+	struct suggest s = suggest_for(name);
+
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		if (commands[i]->summary != NULL)
+			suggest_try(&s, commands[i]->name);
+	if (suggest_best(&s) != NULL)
+		return cmd_fail(CMD_USAGE, "there is no command \"%s\"; did you mean %s?", name,
+		                suggest_best(&s));
+	return cmd_fail(CMD_USAGE, "there is no command \"%s\"; postrider help lists them", name);
+}
+
+static int run(const struct cmd *cmd, int argc, char **argv)
+{
+	struct args args;
+	int code;
+
+	if (args_load(&args, cmd, argc, argv, &code))
+		code = cmd->run(&args);
+	args_free(&args);
+	/* A full disk must not pass for success. */
+	if ((fflush(stdout) != 0 || ferror(stdout)) && code == CMD_OK)
+		code = cmd_fail(CMD_NO, "cannot write the output");
+	return code;
+}
+
+static int help(int argc, char **argv)
+{
+	static char flag[] = "--help";
+
+	if (argc < 3 || strcmp(argv[2], "help") == 0) {
+		print_usage(stdout);
+		return CMD_OK;
+	}
+	if (find(argv[2]) == NULL)
+		return unknown(argv[2]);
+	return run(find(argv[2]), 2, (char *[]){argv[2], flag, NULL});
 }
 
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "";
 
-	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
-		name = "help";
+	if (*name == '\0') {
+		print_usage(stderr);
+		return CMD_USAGE;
+	}
+	if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+		return help(argc, argv);
 	if (strcmp(name, "--version") == 0)
 		name = "version";
-	for (size_t i = 0; i < sizeof(subcommands) / sizeof(subcommands[0]); i++)
-		if (strcmp(name, subcommands[i].name) == 0)
-			return subcommands[i].run(argc - 1, argv + 1);
-	print_usage(stderr);
-	return EXIT_USAGE;
+	if (find(name) == NULL)
+		return unknown(name);
+	return run(find(name), argc - 1, argv + 1);
 }

@@ -1,0 +1,204 @@
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "cli/args.h"
+#include "cli/cmd.h"
+#include "cli/fleet_view.h"
+#include "cli/jsonout.h"
+#include "cli/query.h"
+#include "cli/queue_set.h"
+#include "cli/term.h"
+#include "redis/keys.h"
+
+#define FRAME_BYTES (1 << 20)
+
+static int show_once(struct args *a, struct sync *s, const struct queue_set *queues,
+                     struct term *term)
+{
+	struct fleet_view view;
+	struct error err;
+	struct buf frame;
+
+	if (!fleet_view_load(&view, s, &a->options, queues, &err))
+		return cmd_fail(CMD_REDIS, "%s", err.text);
+	if (args_has(a, "json")) {
+		jsonout_print(fleet_view_json(&view));
+	} else {
+		buf_init(&frame, FRAME_BYTES);
+		fleet_view_write(&view, term, &frame);
+		term_frame(term, &frame);
+		buf_free(&frame);
+	}
+	fleet_view_free(&view);
+	return CMD_OK;
+}
+
+static int show(struct args *a, struct sync *s, const struct queue_set *queues)
+{
+	struct term term;
+	int code;
+
+	term_init(&term, stdout);
+	code = show_once(a, s, queues, &term);
+	while (code == CMD_OK && args_has(a, "watch") && !ferror(stdout)) {
+		sleep(1);
+		code = show_once(a, s, queues, &term);
+	}
+	return code;
+}
+
+/* Sets or clears `pause:queue:<name>` or `pause:provider:<name>`; *changed: it was otherwise. */
+static bool set_switch(struct args *a, struct sync *s, const char *kind, const char *name,
+                       bool pause, bool *changed, struct error *err)
+{
+	char *field = mem_printf("pause:%s:%s", kind, name);
+	char *key = keys_control(a->options.key_prefix);
+	int64_t n;
+	bool ok;
+
+	if (pause)
+		ok = query_int(s, err, &n, "HSET", key, field, "1", NULL);
+	else
+		ok = query_int(s, err, &n, "HDEL", key, field, NULL);
+	*changed = ok && n > 0;
+	mem_free(field);
+	mem_free(key);
+	return ok;
+}
+
+static int switch_one(struct args *a, struct sync *s, const char *kind, const char *name,
+                      bool pause, cJSON *list)
+{
+	bool changed;
+	struct error err;
+	cJSON *o;
+
+	if (!set_switch(a, s, kind, name, pause, &changed, &err))
+		return cmd_fail(CMD_REDIS, "%s", err.text);
+	if (list == NULL) {
+		printf("%s %s %s%s\n", kind, name, changed ? "" : "was already ",
+		       pause ? "paused" : "resumed");
+		return CMD_OK;
+	}
+	o = jsonout_object();
+	jsonout_text(o, kind, name);
+	jsonout_bool(o, "paused", pause);
+	jsonout_bool(o, "changed", changed);
+	jsonout_append(list, o);
+	return CMD_OK;
+}
+
+static int switch_all(struct args *a, struct sync *s, bool pause)
+{
+	cJSON *list = args_has(a, "json") ? jsonout_array() : NULL;
+	const char *provider;
+	int code = CMD_OK;
+	size_t at = 0;
+
+	for (size_t i = 1; i < a->n_words && code == CMD_OK; i++)
+		code = switch_one(a, s, "queue", a->words[i], pause, list);
+	while (code == CMD_OK && (provider = args_next(a, "provider", &at)) != NULL)
+		code = switch_one(a, s, "provider", provider, pause, list);
+	if (list != NULL && code == CMD_OK)
+		jsonout_print(list);
+	else
+		cJSON_Delete(list);
+	return code;
+}
+
+/* A typing error would pause nothing, and nobody would notice. */
+static bool check_names(struct args *a, const struct queue_set *queues)
+{
+	for (size_t i = 1; i < a->n_words; i++) {
+		struct queue_keys k;
+		struct error err;
+
+		if (!queue_keys_make(&k, a->words[i], &err)) {
+			(void)cmd_fail(CMD_USAGE, "%s", err.text);
+			return false;
+		}
+		queue_keys_free(&k);
+		if (queue_set_find(queues, a->words[i]) == NULL && !args_has(a, "force")) {
+			(void)cmd_fail(CMD_USAGE,
+			               "%s is none of the configured queues (QUEUES); --force says "
+			               "that it is meant so",
+			               a->words[i]);
+			return false;
+		}
+	}
+	return true;
+}
+
+static int run(struct args *a)
+{
+	const char *verb = a->n_words > 0 ? a->words[0] : "show";
+	bool pause = strcmp(verb, "pause") == 0;
+	bool switching = pause || strcmp(verb, "resume") == 0;
+	struct queue_set queues;
+	struct sync *s = NULL;
+	struct error err;
+	int code = CMD_USAGE;
+
+	if (!switching && (strcmp(verb, "show") != 0 || a->n_words > 1))
+		return cmd_fail(
+			CMD_USAGE,
+			"queues knows pause and resume, not \"%s\" (see postrider queues --help)",
+			a->words[a->n_words > 1 && strcmp(verb, "show") == 0]);
+	if (switching && a->n_words == 1 && args_value(a, "provider") == NULL)
+		return cmd_fail(CMD_USAGE,
+		                "queues %s needs the name of a queue, or --provider NAME", verb);
+	if (!queue_set_load(&queues, &a->options, args_value(a, "queue"), &err))
+		return cmd_fail(CMD_USAGE, "%s", err.text);
+	if ((!switching || check_names(a, &queues)) && cmd_connect(&a->options, &s, &code))
+		code = switching ? switch_all(a, s, pause) : show(a, s, &queues);
+	sync_close(s);
+	queue_set_free(&queues);
+	return code;
+}
+
+static const char *const flags[] = {"json", "watch", "queue=", "provider=", "force", NULL};
+
+static const char help[] =
+	"usage: postrider queues [--watch] [--queue NAME] [--json]\n"
+	"       postrider queues pause  [QUEUE…] [--provider NAME]…\n"
+	"       postrider queues resume [QUEUE…] [--provider NAME]…\n"
+	"\n"
+	"Shows the queues (those in QUEUES), the providers' breakers, and how many workers are alive;\n"
+	"or pauses and resumes queues and providers at run time, for the whole fleet. What is in\n"
+	"flight when a queue is paused is finished; mail pushed to it waits. Mail for a paused\n"
+	"provider goes by the others, or waits.\n"
+	"\n"
+	"  --watch          show again every second\n"
+	"  --queue NAME     only this queue, whether it is configured or not\n"
+	"  --provider NAME  pause or resume this provider; may be repeated\n"
+	"  --force          pause a queue that is not in QUEUES here\n"
+	"  --json           {queues: […], providers: […], workers, at}; ages are in ms, null is unknown\n"
+	"\n"
+	"The columns\n"
+	"  WAITING     pushed, and not yet taken by a worker\n"
+	"  IN FLIGHT   in the hands of a worker\n"
+	"  DELAYED     waits for a retry or for its time\n"
+	"  DEAD        failed and held mail that is kept: postrider dead list\n"
+	"  OLDEST      how long the oldest waiting mail has waited; a plain push carries no time, so it\n"
+	"              is known only of mail that was accepted by the HTTP API\n"
+	"  NEXT DUE    until the first delayed mail is due\n"
+	"  LAST CLAIM  since a worker last asked for mail: much more than a minute, while mail waits,\n"
+	"              means that nobody serves the queue\n"
+	"\n"
+	"Examples\n"
+	"  postrider queues --watch\n"
+	"  postrider queues --json | jq '.queues[] | select(.depth > 1000) | .name'\n"
+	"  postrider queues pause mail:queue:low\n"
+	"  postrider queues pause --provider primary\n"
+	"\n"
+	"Exit codes: 0 done; 2 the command line or the configuration is wrong; 3 Redis cannot be reached.\n";
+
+const struct cmd cmd_queues = {
+	.name = "queues",
+	.summary = "depth and state of queues and providers; pause and resume",
+	.help = help,
+	.flags = flags,
+	.run = run,
+};

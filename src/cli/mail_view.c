@@ -1,0 +1,363 @@
+#include "cli/mail_view.h"
+
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/number.h"
+#include "cli/human.h"
+#include "cli/jsonout.h"
+#include "cli/query.h"
+#include "cli/table.h"
+#include "redis/keys.h"
+
+#define ATTEMPT_FIELD "attempt:"
+#define LATE_FIELD "late:"
+#define LABEL_WIDTH 11
+#define AT(FIELD) offsetof(struct mail_view, FIELD)
+
+static const struct {
+	const char *name;
+	size_t offset;
+	bool is_number;
+} fields[] = {
+	{"owner", AT(owner), false},
+	{"fingerprint", AT(fingerprint), false},
+	{"status", AT(status), false},
+	{"to", AT(to), false},
+	{"subject", AT(subject), false},
+	{"provider", AT(provider), false},
+	{"error", AT(error), false},
+	{"message_id", AT(message_id), false},
+	{"recipients", AT(recipients), false},
+	{"pinned", AT(pinned), false},
+	{"attempts", AT(attempts), true},
+	{"duplicates", AT(duplicates), true},
+	{"created_at", AT(created_at), true},
+	{"updated_at", AT(updated_at), true},
+	{"next_attempt_at", AT(next_attempt_at), true},
+};
+
+/* --- reading --------------------------------------------------------------------------------------- */
+
+/* "12ms" */
+static bool read_ms(const char *word, size_t n, int64_t *ms)
+{
+	char number[24];
+
+	if (n < 3 || n - 2 >= sizeof(number) || memcmp(word + n - 2, "ms", 2) != 0)
+		return false;
+	memcpy(number, word, n - 2);
+	number[n - 2] = '\0';
+	return number_int(number, ms);
+}
+
+static char *take_word(const char **at)
+{
+	size_t n = strcspn(*at, " ");
+	char *word = mem_strndup(*at, n);
+
+	*at += n + ((*at)[n] == ' ');
+	return word;
+}
+
+/* The code may have blanks ("451 4.3.0"): it ends where a duration stands. */
+static void read_line(struct mail_view_attempt *a, const char *line)
+{
+	const char *rest;
+
+	a->provider = take_word(&line);
+	a->outcome = take_word(&line);
+	a->ms = -1;
+	for (rest = line; *rest != '\0';) {
+		size_t n = strcspn(rest, " ");
+
+		if (read_ms(rest, n, &a->ms)) {
+			size_t code = (size_t)(rest - line);
+
+			a->code = mem_strndup(line, code > 0 ? code - 1 : 0);
+			rest += n + (rest[n] == ' ');
+			a->text = mem_strdup(rest);
+			return;
+		}
+		rest += n + (rest[n] == ' ');
+	}
+	a->code = mem_strdup(line); /* the line was cut before its duration */
+	a->text = mem_strdup("");
+}
+
+static void add_line(struct mail_view *v, const char *field, const char *line)
+{
+	struct mail_view_attempt a = {0};
+
+	a.late = strncmp(field, LATE_FIELD, strlen(LATE_FIELD)) == 0;
+	if (!number_int(strchr(field, ':') + 1, &a.n))
+		return;
+	read_line(&a, line);
+	v->timeline = mem_realloc(v->timeline, (v->n_timeline + 1) * sizeof(*v->timeline));
+	v->timeline[v->n_timeline++] = a;
+}
+
+static int compare_attempts(const void *a, const void *b)
+{
+	const struct mail_view_attempt *x = a, *y = b;
+
+	if (x->n != y->n)
+		return x->n < y->n ? -1 : 1;
+	return (int)x->late - (int)y->late;
+}
+
+static void read_field(struct mail_view *v, const char *name, const redisReply *value)
+{
+	const char *text = query_reply_text(value);
+
+	if (text == NULL)
+		return;
+	if (strncmp(name, ATTEMPT_FIELD, strlen(ATTEMPT_FIELD)) == 0 ||
+	    strncmp(name, LATE_FIELD, strlen(LATE_FIELD)) == 0) {
+		add_line(v, name, text);
+		return;
+	}
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		char *at = (char *)v + fields[i].offset;
+
+		if (strcmp(fields[i].name, name) != 0)
+			continue;
+		if (fields[i].is_number) {
+			*(int64_t *)at = query_reply_int(value);
+		} else {
+			mem_free(*(char **)at);
+			*(char **)at = mem_strdup(text);
+		}
+	}
+}
+
+void mail_view_read(struct mail_view *v, const char *key, const redisReply *pairs)
+{
+	memset(v, 0, sizeof(*v));
+	v->key = mem_strdup(key);
+	if (pairs->type != REDIS_REPLY_ARRAY)
+		return;
+	for (size_t i = 0; i + 1 < pairs->elements; i += 2) {
+		const char *name = query_reply_text(pairs->element[i]);
+
+		if (name != NULL)
+			read_field(v, name, pairs->element[i + 1]);
+	}
+	v->found = v->status != NULL;
+	if (v->n_timeline > 1)
+		qsort(v->timeline, v->n_timeline, sizeof(*v->timeline), compare_attempts);
+}
+
+bool mail_view_load(struct mail_view *v, struct sync *s, const char *prefix, const char *key,
+                    struct error *err)
+{
+	char *name = keys_status(prefix, key);
+	redisReply *r = query(s, err, "HGETALL", name, NULL);
+
+	mem_free(name);
+	if (r == NULL)
+		return false;
+	mail_view_read(v, key, r);
+	freeReplyObject(r);
+	return true;
+}
+
+void mail_view_free(struct mail_view *v)
+{
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		if (!fields[i].is_number)
+			mem_free(*(char **)((char *)v + fields[i].offset));
+	for (size_t i = 0; i < v->n_timeline; i++) {
+		mem_free(v->timeline[i].provider);
+		mem_free(v->timeline[i].outcome);
+		mem_free(v->timeline[i].code);
+		mem_free(v->timeline[i].text);
+	}
+	mem_free(v->timeline);
+	mem_free(v->key);
+	memset(v, 0, sizeof(*v));
+}
+
+bool mail_view_is(const struct mail_view *v, const char *status)
+{
+	return v->status != NULL && strcmp(v->status, status) == 0;
+}
+
+bool mail_view_settled(const struct mail_view *v)
+{
+	return mail_view_is(v, "sent") || mail_view_is(v, "failed") || mail_view_is(v, "held") ||
+	       mail_view_is(v, "cancelled");
+}
+
+/* --- for programs ---------------------------------------------------------------------------------- */
+
+static cJSON *timeline_json(const struct mail_view *v)
+{
+	cJSON *list = jsonout_array();
+
+	for (size_t i = 0; i < v->n_timeline; i++) {
+		const struct mail_view_attempt *a = &v->timeline[i];
+		cJSON *line = jsonout_object();
+
+		jsonout_int(line, a->late ? "lateToken" : "attempt", a->n);
+		jsonout_text(line, "provider", a->provider);
+		jsonout_text(line, "outcome", a->outcome);
+		jsonout_text(line, "code", a->code);
+		jsonout_int_or_null(line, "ms", a->ms);
+		jsonout_text(line, "text", a->text);
+		jsonout_append(list, line);
+	}
+	return list;
+}
+
+cJSON *mail_view_json(const struct mail_view *v)
+{
+	cJSON *o = jsonout_object();
+
+	jsonout_bool(o, "found", v->found);
+	jsonout_text(o, "idempotencyKey", v->key);
+	if (!v->found)
+		return o;
+	jsonout_text(o, "status", v->status);
+	jsonout_text(o, "to", v->to);
+	jsonout_text(o, "subject", v->subject);
+	jsonout_text(o, "provider", v->provider);
+	jsonout_int(o, "attempts", v->attempts);
+	jsonout_text(o, "messageId", v->message_id);
+	jsonout_time(o, "createdAt", v->created_at);
+	jsonout_time(o, "updatedAt", v->updated_at);
+	if (v->next_attempt_at > 0)
+		jsonout_time(o, "nextAttemptAt", v->next_attempt_at);
+	if (v->error != NULL && *v->error != '\0')
+		jsonout_text(o, "error", v->error);
+	if (v->recipients != NULL)
+		jsonout_text(o, "recipients", v->recipients);
+	jsonout_int(o, "duplicates", v->duplicates);
+	jsonout_text(o, "owner", v->owner);
+	jsonout_add(o, "timeline", timeline_json(v));
+	return o;
+}
+
+/* --- for people ------------------------------------------------------------------------------------ */
+
+static void write_label(const struct term *term, struct buf *out, const char *label)
+{
+	size_t n = strlen(label);
+
+	buf_add_str(out, "  ");
+	term_paint(term, out, PAINT_DIM, label);
+	while (n++ < LABEL_WIDTH)
+		buf_add_char(out, ' ');
+}
+
+/* A value of its own line, cut so that the line does not wrap. */
+static void write_value(const struct term *term, struct buf *out, const char *label,
+                        enum paint paint, const char *value)
+{
+	size_t width = term_width(term), n;
+	struct buf clean;
+
+	if (value == NULL || *value == '\0')
+		return;
+	buf_init(&clean, 3 * strlen(value) + 1);
+	human_text(&clean, value, strlen(value));
+	n = width > 0 ? term_cut(buf_str(&clean), width - LABEL_WIDTH - 3) : clean.len;
+	clean.data[n] = '\0';
+	write_label(term, out, label);
+	term_paint(term, out, paint, buf_str(&clean));
+	buf_add_char(out, '\n');
+	buf_free(&clean);
+}
+
+static void write_time(const struct term *term, struct buf *out, const char *label, int64_t at,
+                       int64_t now)
+{
+	char when[HUMAN_SIZE], age[HUMAN_SIZE], text[3 * HUMAN_SIZE];
+
+	if (at <= 0)
+		return;
+	human_time(when, at);
+	if (at > now)
+		snprintf(text, sizeof(text), "%s  (in %s)", when, human_duration(age, at - now));
+	else
+		snprintf(text, sizeof(text), "%s  (%s ago)", when, human_duration(age, now - at));
+	write_value(term, out, label, PAINT_NONE, text);
+}
+
+/* "ada@x.org accepted 250; bob@x.org refused 550 5.1.1": one line each. */
+static void write_recipients(const struct term *term, struct buf *out, const char *recipients)
+{
+	const char *label = "recipients";
+
+	for (const char *at = recipients; at != NULL && *at != '\0'; label = "") {
+		const char *end = strstr(at, "; ");
+		char *one = mem_strndup(at, end != NULL ? (size_t)(end - at) : strlen(at));
+
+		write_value(term, out, label, PAINT_NONE, one);
+		mem_free(one);
+		at = end != NULL ? end + 2 : NULL;
+	}
+}
+
+static void write_timeline(const struct mail_view *v, const struct term *term, struct buf *out)
+{
+	static const struct table_column columns[] = {
+		{"    #", true, false, 0},    {"PROVIDER", false, true, 0},
+		{"OUTCOME", false, false, 0}, {"CODE", false, true, 0},
+		{"TOOK", true, false, 0},     {"TEXT", false, true, 0},
+	};
+	struct table t;
+
+	table_init(&t, columns, sizeof(columns) / sizeof(columns[0]));
+	for (size_t i = 0; i < v->n_timeline; i++) {
+		const struct mail_view_attempt *a = &v->timeline[i];
+		bool sent = strcmp(a->outcome, "sent") == 0;
+
+		table_addf(&t, PAINT_NONE, "%" PRId64, a->n);
+		table_add(&t, PAINT_NONE, a->provider);
+		table_addf(&t, sent ? PAINT_GREEN : PAINT_YELLOW, "%s%s", a->outcome,
+		           a->late ? " (late)" : "");
+		table_add(&t, PAINT_NONE, a->code);
+		if (a->ms >= 0)
+			table_addf(&t, PAINT_NONE, "%" PRId64 " ms", a->ms);
+		else
+			table_add(&t, PAINT_NONE, NULL);
+		table_add(&t, PAINT_NONE, a->text);
+	}
+	buf_add_char(out, '\n');
+	table_write(&t, term, out);
+	table_free(&t);
+}
+
+void mail_view_write(const struct mail_view *v, const struct term *term, int64_t now,
+                     struct buf *out)
+{
+	char attempts[HUMAN_SIZE];
+
+	write_value(term, out, "key", PAINT_BOLD, v->key);
+	if (!v->found) {
+		write_value(term, out, "status", PAINT_DIM, "not known (yet)");
+		return;
+	}
+	snprintf(attempts, sizeof(attempts), "%" PRId64, v->attempts);
+	write_value(term, out, "status", term_status_paint(v->status), v->status);
+	write_value(term, out, "error", PAINT_RED, v->error);
+	write_value(term, out, "to", PAINT_NONE, v->to);
+	write_value(term, out, "subject", PAINT_NONE, v->subject);
+	write_value(term, out, "provider", PAINT_NONE, v->provider);
+	write_value(term, out, "message id", PAINT_NONE, v->message_id);
+	write_value(term, out, "attempts", PAINT_NONE, attempts);
+	write_time(term, out, "created", v->created_at, now);
+	write_time(term, out, "updated", v->updated_at, now);
+	write_time(term, out, "next", v->next_attempt_at, now);
+	write_recipients(term, out, v->recipients);
+	if (v->duplicates > 0) {
+		snprintf(attempts, sizeof(attempts), "%" PRId64 " dropped", v->duplicates);
+		write_value(term, out, "duplicates", PAINT_NONE, attempts);
+	}
+	if (v->n_timeline > 0)
+		write_timeline(v, term, out);
+}
