@@ -77,8 +77,8 @@ void link_close(struct link *l);
 bool link_up(const struct link *l);
 
 /* Sends a command. False: the link is down, nothing was sent and fn will not be called.
- * deadline_ms 0: the link's own; a blocking command gives its own. A command is never due before
- * those ahead of it, because answers come in order. Aborts on a command past COMMAND_MAX_BYTES:
+ * deadline_ms 0: the link's own; a blocking command gives its own, and what is sent behind it has
+ * its time from when that is answered. Aborts on a command past COMMAND_MAX_BYTES:
  * batches are bounded by who makes them. */
 bool link_send(struct link *l, struct command *c, int deadline_ms, link_fn *fn, void *data) MUST_CHECK;
 

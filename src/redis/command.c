@@ -87,7 +87,8 @@ const char *command_wire(struct command *c, size_t *len)
 	if (!buf_ok(&c->body) || c->n_args == 0)
 		return NULL;
 	char *end = c->body.data + HEAD_ROOM;
-	memcpy(end - 2, "\r\n", 2);
+	end[-2] = '\r';
+	end[-1] = '\n';
 	char *begin = digits_before(end - 2, c->n_args);
 	*--begin = '*';
 	*len = c->body.len - (size_t)(begin - c->body.data);

@@ -34,7 +34,8 @@ struct call {
 	struct call *next;
 	link_fn *fn;
 	void *data;
-	int64_t deadline_us; /* by clock_mono_us; never before that of the call ahead */
+	int64_t deadline_us; /* by clock_mono_us */
+	int deadline_ms;     /* what was asked for */
 	int step;            /* of the greeting, or NO_STEP */
 };
 
@@ -48,7 +49,7 @@ struct link {
 	enum state state;
 	struct connection *connection; /* NULL: none */
 	ev_timer retry;                /* WAITING: connect; HELD: greet */
-	ev_timer alarm;                /* at the latest at the first call's deadline */
+	ev_timer alarm;                /* not after the first call's deadline */
 	struct call *first, *last;     /* in flight, in order */
 	struct call *spare;
 	struct link_stats stats;
@@ -152,6 +153,15 @@ static void start_alarm(struct link *l, int64_t us)
 	ev_timer_start(l->loop, &l->alarm);
 }
 
+/* A call that stood behind one with a longer deadline (a blocking one) has its own time from when
+ * its turn has come. */
+static void renew_deadline(struct link *l, struct call *c)
+{
+	c->deadline_us = clock_mono_us() + (int64_t)c->deadline_ms * 1000;
+	ev_timer_stop(l->loop, &l->alarm);
+	start_alarm(l, (int64_t)c->deadline_ms * 1000);
+}
+
 /* The oldest call, taken out of the queue; false when there is none. */
 static bool take_call(struct link *l, struct call *call)
 {
@@ -161,6 +171,8 @@ static bool take_call(struct link *l, struct call *call)
 	l->first = c->next;
 	if (!l->first)
 		l->last = NULL;
+	else if (l->first->deadline_us < c->deadline_us)
+		renew_deadline(l, l->first);
 	if (c->step == NO_STEP)
 		l->stats.in_flight--;
 	*call = *c;
@@ -191,8 +203,7 @@ static bool submit(struct link *l, struct command *command, int deadline_ms, str
 	if (!connection_send(l->connection, wire, len))
 		return false;
 	call.deadline_us = clock_mono_us() + (int64_t)deadline_ms * 1000;
-	if (l->last && call.deadline_us < l->last->deadline_us)
-		call.deadline_us = l->last->deadline_us;
+	call.deadline_ms = deadline_ms;
 	call.next = NULL;
 	struct call *c = new_call(l);
 	*c = call;

@@ -1,0 +1,226 @@
+/* The link against a real redis-server that answers, but not as it should. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "redis/script.h"
+#include "support/link_world.h"
+
+static long long client_id(struct link_world *w)
+{
+	return link_world_ask(w, "CLIENT ID")->integer;
+}
+
+static void test_scripts_that_the_server_forgot(void **state)
+{
+	(void)state;
+	struct link_world *w = link_world_up(NULL);
+	long long id = client_id(w);
+	struct command c;
+	command_init(&c);
+	script_command(&c, SCRIPT_CLAIM, 0);
+	redis_server_do(w->server, "SCRIPT FLUSH");
+	link_world_capture_log(w);
+	int first = w->sent;
+	for (int i = 0; i < 5; i++)
+		link_world_send_command(w, &c);
+	bool answered = wait_for(w->loop, link_world_all_answered, w, 0);
+	bool came_up = wait_for(w->loop, link_world_is_up, w, 0);
+	char *log = link_world_captured_log(w);
+	assert_true(answered && came_up);
+	link_world_assert_all(w, first, LINK_AGAIN);
+	assert_non_null(strstr(w->answers[first].text, "NOSCRIPT"));
+	assert_false(w->answers[first].link_was_up);
+	assert_int_equal(w->downs, 1);
+	assert_int_equal(w->ups, 2);
+	assert_int_equal(link_world_count(log, "redis_down"), 0); /* it was not */
+	free(log);
+	/* now it is there: whatever the script says of no keys, it is run */
+	first = w->sent;
+	link_world_send_command(w, &c);
+	wait_loop_until(w->loop, link_world_all_answered, w, 0);
+	assert_int_not_equal(w->answers[first].result, LINK_AGAIN);
+	assert_int_equal(client_id(w), id); /* the same connection */
+	command_free(&c);
+	link_world_free(w);
+}
+
+static bool says_busy(void *arg)
+{
+	redisReply *reply = redis_server_try(arg, "PING");
+	bool busy = reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "BUSY", 4) == 0;
+	freeReplyObject(reply);
+	return busy;
+}
+
+/* A slow script of somebody else: we wait, and never kill it. */
+static void test_busy_server(void **state)
+{
+	(void)state;
+	struct link_world *w = link_world_up((const char *const[]){"--lua-time-limit", "50", NULL});
+	long long id = client_id(w);
+	struct process *slow = process_start(
+		(const char *const[]){"redis-cli", "-s", redis_server_socket(w->server), "EVAL",
+	                              "while true do end", "0", NULL},
+		NULL);
+	wait_until(says_busy, w->server, 0);
+	const struct link_world_answer *a = link_world_ask(w, "PING");
+	assert_int_equal(a->result, LINK_AGAIN);
+	assert_non_null(strstr(a->text, "BUSY"));
+	assert_false(a->link_was_up);
+	assert_int_equal(w->downs, 1);
+	wait_loop_for(w->loop, 500); /* it stays down for as long */
+	assert_int_equal(w->ups, 1);
+	redis_server_do(w->server, "SCRIPT KILL");
+	wait_loop_until(w->loop, link_world_is_up, w, 0);
+	assert_int_equal(client_id(w), id);
+	process_free(slow);
+	link_world_free(w);
+}
+
+static void test_master_that_became_a_replica(void **state)
+{
+	(void)state;
+	struct link_world *w = link_world_up(NULL);
+	long long id = client_id(w);
+	redis_server_do(w->server, "REPLICAOF 127.0.0.1 1");
+	int first = w->sent;
+	link_world_send(w, "SET k 1");
+	link_world_send(w, "PING"); /* in flight with it: has its own answer */
+	wait_loop_until(w->loop, link_world_all_answered, w, 0);
+	assert_int_equal(w->answers[first].result, LINK_AGAIN);
+	assert_int_equal(w->answers[first + 1].result, LINK_OK);
+	assert_false(w->answers[first].link_was_up);
+	wait_loop_for(w->loop, 500); /* a replica is no server for us */
+	assert_int_equal(w->ups, 1);
+	assert_int_equal(w->downs, 1);
+	redis_server_do(w->server, "REPLICAOF NO ONE");
+	wait_loop_until(w->loop, link_world_is_up, w, 0);
+	assert_int_not_equal(client_id(w), id);
+	assert_int_equal(link_world_ask(w, "SET k 1")->result, LINK_OK);
+	link_world_free(w);
+}
+
+static void test_wrong_password_until_it_is_mended(void **state)
+{
+	char url[512];
+	(void)state;
+	struct redis_server *server = redis_server_start(
+		(const char *const[]){"--requirepass", "right", NULL});
+	redis_server_set_password(server, "right");
+	snprintf(url, sizeof(url), "unix://:wrong@%s", redis_server_socket(server));
+	struct link_world *w = link_world_new(server, url);
+	link_world_capture_log(w);
+	link_world_open(w);
+	int64_t began = wait_now_ms();
+	wait_loop_for(w->loop, 1500);
+	bool up = link_up(w->link);
+	long long tries = redis_server_info(server, "stats", "total_connections_received");
+	long long most = 4 + (wait_now_ms() - began) / 5000; /* the test's own and our first */
+	redis_server_do(server, "CONFIG SET requirepass wrong");
+	bool came_up = wait_for(w->loop, link_world_is_up, w, 0);
+	char *log = link_world_captured_log(w);
+	assert_false(up);
+	assert_true(tries <= most); /* every 5 s, not by the backoff */
+	assert_true(came_up);
+	assert_int_equal(link_world_count(log, "redis_refused"), 1);
+	assert_non_null(strstr(log, "WRONGPASS"));
+	assert_null(strstr(log, ":wrong@"));
+	free(log);
+	link_world_free(w);
+}
+
+static void test_password_where_one_is_missing(void **state)
+{
+	(void)state;
+	struct redis_server *server = redis_server_start(
+		(const char *const[]){"--requirepass", "right", NULL});
+	redis_server_set_password(server, "right");
+	struct link_world *w = link_world_new(server, redis_server_url(server));
+	link_world_capture_log(w);
+	link_world_open(w);
+	wait_loop_for(w->loop, 300);
+	bool up = link_up(w->link);
+	char *log = link_world_captured_log(w);
+	assert_false(up);
+	assert_int_equal(link_world_count(log, "redis_refused"), 1);
+	assert_non_null(strstr(log, "NOAUTH"));
+	free(log);
+	link_world_free(w);
+}
+
+static void test_command_that_the_acl_forbids(void **state)
+{
+	char url[512];
+	(void)state;
+	struct redis_server *server = redis_server_start(NULL);
+	redis_server_do(server, "ACL SETUSER w on >pw ~mail:* +@all -flushall");
+	snprintf(url, sizeof(url), "unix://w:pw@%s", redis_server_socket(server));
+	struct link_world *w = link_world_new(server, url);
+	link_world_open(w);
+	wait_loop_until(w->loop, link_world_is_up, w, 0);
+	assert_int_equal(link_world_ask(w, "FLUSHALL")->result, LINK_CONFIG);
+	assert_int_equal(link_world_ask(w, "GET other")->result, LINK_CONFIG);
+	redis_server_do(server, "ACL SETUSER w -set"); /* a script of ours that may not */
+	assert_int_equal(
+		link_world_ask_script(w, "return redis.call('SET', KEYS[1], 1)", "mail:x")->result,
+		LINK_CONFIG);
+	assert_int_equal(link_world_ask(w, "GET mail:x")->result, LINK_OK);
+	assert_int_equal(w->downs, 0);
+	link_world_free(w);
+}
+
+static void test_memory_that_is_full(void **state)
+{
+	(void)state;
+	struct link_world *w = link_world_up(NULL);
+	assert_int_equal(link_world_ask(w, "HSET h f 1")->result, LINK_OK);
+	redis_server_do(w->server, "CONFIG SET maxmemory 1");
+	assert_int_equal(link_world_ask(w, "SET k 1")->result, LINK_NOMEM);
+	assert_int_equal(
+		link_world_ask_script(w, "return redis.call('SET', KEYS[1], 1)", "k")->result,
+		LINK_NOMEM);
+	/* what a script caught, as text */
+	const struct link_world_answer *a = link_world_ask_script(
+		w, "return redis.pcall('SET', KEYS[1], 1).err", "k");
+	assert_int_equal(a->result, LINK_OK);
+	assert_int_equal(link_classify(a->text, strlen(a->text)), LINK_NOMEM);
+	assert_int_equal(link_world_ask(w, "HDEL h f")->result, LINK_OK);
+	assert_int_equal(w->downs, 0);
+	link_world_free(w);
+}
+
+static void test_too_few_replicas(void **state)
+{
+	(void)state;
+	struct link_world *w = link_world_up(NULL);
+	redis_server_do(w->server, "CONFIG SET min-replicas-to-write 1");
+	assert_int_equal(link_world_ask(w, "SET k 1")->result, LINK_REFUSED);
+	assert_int_equal(
+		link_world_ask_script(w, "return redis.call('SET', KEYS[1], 1)", "k")->result,
+		LINK_REFUSED);
+	assert_int_equal(link_world_ask(w, "GET k")->result, LINK_OK);
+	assert_int_equal(w->downs, 0);
+	link_world_free(w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_scripts_that_the_server_forgot),
+		cmocka_unit_test(test_busy_server),
+		cmocka_unit_test(test_master_that_became_a_replica),
+		cmocka_unit_test(test_wrong_password_until_it_is_mended),
+		cmocka_unit_test(test_password_where_one_is_missing),
+		cmocka_unit_test(test_command_that_the_acl_forbids),
+		cmocka_unit_test(test_memory_that_is_full),
+		cmocka_unit_test(test_too_few_replicas),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
