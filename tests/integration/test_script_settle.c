@@ -52,11 +52,11 @@ static void test_bury_keeps_payload_and_count(void **state)
 {
 	struct rig *r = rig_begin(state);
 
-	in_flight(r, "a", "3");
-	rig_expect_twice(r, "ok", "gone", SCRIPT_SETTLE, KEYS, "100  a 3 bury 1764000000123 0");
+	in_flight(r, "a", "5:4");
+	rig_expect_twice(r, "ok", "gone", SCRIPT_SETTLE, KEYS, "100  a 5 bury 1764000000123 0");
 	rig_sees(r, "a 1764000000123", "ZRANGE " DEAD " 0 -1 WITHSCORES");
 	rig_sees(r, "payload-of-a", "HGET " JOBS " a");
-	rig_sees(r, "3", "HGET " CLAIMS " a");
+	rig_sees(r, "5:4", "HGET " CLAIMS " a");
 	rig_sees(r, "0", "EXISTS " LEASES);
 }
 
