@@ -173,7 +173,8 @@ bool script_hello(struct script *c, const char *caps)
 {
 	size_t n;
 
-	if (!script_say(c, "220 test.example ESMTP") || !script_take(c, "EHLO", NULL))
+	if (!script_say(c, "220 test.example ESMTP") ||
+	    !script_take(c, "EHLO", "250-test.example"))
 		return false;
 	for (; *caps != '\0'; caps += n + (caps[n] == ',')) {
 		n = strcspn(caps, ",");
