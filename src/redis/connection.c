@@ -313,6 +313,7 @@ struct connection *connection_open(struct ev_loop *loop, const struct link_confi
 	ev_timer_init(&c->limit, on_limit, 0., 0.);
 	c->reader.data = c->writer.data = c->flusher.data = c->limit.data = c;
 	ev_set_priority(&c->flusher, EV_MINPRI);
+	ev_set_priority(&c->limit, EV_MINPRI); /* after what there is to read or write */
 	ev_timer_start(loop, &c->limit);
 	return c;
 }
