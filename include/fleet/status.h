@@ -1,8 +1,9 @@
 /* status.h - the worker's hand on the mails' statuses: peek, begin, finish, and the question whether
  * a rival's job still exists.
  *
- * Tasks are put into outboxes and go out together, once per turn of the loop, at most
- * STATUS_MAX_BATCH a call. A task whose call was lost or refused goes back to its outbox: the
+ * Tasks are put into outboxes and go out together, at the end of a turn of the loop, at most
+ * STATUS_MAX_BATCH a call. While a call of a step is on its way, the next one waits and grows, so
+ * that Redis sees few large calls under load, and at low load each mail at once. A task whose call was lost or refused goes back to its outbox: the
  * scripts are fenced by the token, so asking again is harmless. The answer is in the task (verdict,
  * verdict_text, history …) when its event is raised. */
 #ifndef FLEET_STATUS_H
@@ -27,7 +28,7 @@ struct status {
 	struct redis_clock *clock;
 	struct task_list outbox[STATUS_STEPS];
 	size_t n[STATUS_STEPS];
-	size_t in_flight; /* calls */
+	size_t in_flight[STATUS_STEPS]; /* calls */
 	int64_t hold_until; /* boot clock, µs: Redis refuses writes; begin and finish wait */
 	struct command command; /* scratch */
 };

@@ -572,7 +572,8 @@ void queue_flush(struct queue *q, struct link *link, size_t slots)
 		queue_claim(q, link, slots, renewals, now);
 	if (!q->claiming && q->draining)
 		q->tick_at = now + q->tick_us;
-	while (q->n_settling > 0 && now >= q->hold_until) {
+	while (now >= q->hold_until && (q->n_settling >= QUEUE_MAX_BATCH ||
+	                                (q->n_settling > 0 && q->settles_in_flight == 0))) {
 		if (!queue_send_settles(q, link))
 			break;
 	}

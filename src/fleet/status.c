@@ -156,7 +156,7 @@ static void status_on_reply(void *data, enum link_result result, const redisRepl
 	struct status *s = b->status;
 	bool single = b->step == STATUS_ASK;
 
-	s->in_flight--;
+	s->in_flight[b->step]--;
 	if (result == LINK_OK && !single &&
 	    (reply->type != REDIS_REPLY_ARRAY || reply->elements != b->n))
 		result = LINK_ERROR;
@@ -242,7 +242,7 @@ static bool batch_send(struct batch *b, struct link *link)
 		mem_free(b);
 		return false;
 	}
-	s->in_flight++;
+	s->in_flight[b->step]++;
 	return true;
 }
 
@@ -252,7 +252,7 @@ void status_flush(struct status *s, struct link *link)
 		return;
 	for (int step = 0; step < STATUS_STEPS; step++) {
 		size_t most = step == STATUS_ASK ? 1 : STATUS_MAX_BATCH;
-		while (s->n[step] > 0) {
+		while (s->n[step] >= most || (s->n[step] > 0 && s->in_flight[step] == 0)) {
 			size_t n = s->n[step] < most ? s->n[step] : most;
 			if (!batch_send(batch_take(s, (enum status_step)step, n), link))
 				return;
