@@ -176,7 +176,7 @@ static void test_the_stream_of_events_is_capped(void **state)
 	for (int round = 0; round < 20; round++) {
 		size_t len = 3;
 		for (int i = 0; i < 40; i++) {
-			char id[16];
+			char id[32];
 			snprintf(id, sizeof(id), "j%d", i);
 			in_flight(r, id, NULL);
 			len += (size_t)snprintf(args + len, sizeof(args) - len,
@@ -244,7 +244,7 @@ static void test_a_batch_costs_as_many_commands_as_one(void **state)
 	rig_expect(r, "ok", SCRIPT_SETTLE, KEYS, "0  one 1 ack 0 0");
 	size_t one = rig_commands(r, NULL);
 	for (int i = 0; i < 200; i++) {
-		char id[16];
+		char id[32];
 		snprintf(id, sizeof(id), "j%d", i);
 		in_flight(r, id, NULL);
 		len += (size_t)snprintf(args + len, sizeof(args) - len, " %s 1 ack 0 0", id);

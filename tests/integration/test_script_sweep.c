@@ -99,7 +99,7 @@ static void test_it_looks_at_so_many_at_most(void **state)
 	struct rig *r = rig_begin(state);
 
 	for (int i = 0; i < 30; i++) {
-		char id[16];
+		char id[32];
 		snprintf(id, sizeof(id), "dead%d", i);
 		job(r, DEAD, id, -2 * (int64_t)KEEP - i);
 		snprintf(id, sizeof(id), "ahead%d", i);
@@ -121,7 +121,7 @@ static void test_orphans_among_many_are_found(void **state)
 	struct rig *r = rig_begin(state);
 
 	for (int i = 0; i < 200; i++) {
-		char id[16];
+		char id[32];
 		snprintf(id, sizeof(id), "flying%d", i);
 		job(r, LEASES, id, 20000);
 	}

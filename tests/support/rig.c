@@ -322,7 +322,8 @@ char *rig_state(struct rig *r)
 	struct buf out;
 
 	buf_init(&out, MAX_TEXT);
-	qsort(keys->element, keys->elements, sizeof(keys->element[0]), by_name);
+	if (keys->elements > 0)
+		qsort(keys->element, keys->elements, sizeof(keys->element[0]), by_name);
 	for (size_t i = 0; i < keys->elements; i++) {
 		const char *key = keys->element[i]->str;
 		char *type = redis_server_text(r->server, "TYPE %s", key);
