@@ -428,6 +428,15 @@ void queue_settle(struct queue *q, struct task *t)
 	q->n_settling++;
 }
 
+/* What this worker has put off is taken up in time, whoever else may be asleep. at: Redis's clock, ms. */
+static void queue_wake_by(struct queue *q, int64_t at)
+{
+	int64_t boot = clock_boot_us() + (at - redis_clock_now(q->clock)) * 1000;
+
+	if (q->wake_at == 0 || boot < q->wake_at)
+		q->wake_at = boot;
+}
+
 struct settle_batch {
 	struct queue *queue;
 	size_t n;
@@ -456,6 +465,8 @@ static void queue_on_settled(void *data, enum link_result result, const redisRep
 	}
 	for (size_t i = 0; i < b->n; i++) {
 		const redisReply *r = reply->element[i];
+		if (b->tasks[i]->decision.settle == SETTLE_DELAY)
+			queue_wake_by(q, b->tasks[i]->decision.at);
 		b->tasks[i]->verdict = r->type == REDIS_REPLY_STRING && strcmp(r->str, "stale") == 0
 		                               ? VERDICT_STALE
 		                               : VERDICT_OK;
