@@ -149,6 +149,7 @@ static void log_up(struct link *l)
 
 static void start_alarm(struct link *l, int64_t us)
 {
+	ev_timer_stop(l->loop, &l->alarm);
 	ev_timer_set(&l->alarm, (double)us / 1e6, 0.);
 	ev_timer_start(l->loop, &l->alarm);
 }
@@ -158,7 +159,6 @@ static void start_alarm(struct link *l, int64_t us)
 static void renew_deadline(struct link *l, struct call *c)
 {
 	c->deadline_us = clock_mono_us() + (int64_t)c->deadline_ms * 1000;
-	ev_timer_stop(l->loop, &l->alarm);
 	start_alarm(l, (int64_t)c->deadline_ms * 1000);
 }
 
@@ -207,15 +207,15 @@ static bool submit(struct link *l, struct command *command, int deadline_ms, str
 	call.next = NULL;
 	struct call *c = new_call(l);
 	*c = call;
-	if (l->last)
-		l->last->next = c;
-	else
-		l->first = c;
-	l->last = c;
 	if (c->step == NO_STEP)
 		l->stats.in_flight++;
-	if (!ev_is_active(&l->alarm))
+	if (l->last) {
+		l->last->next = c;
+	} else {
+		l->first = c;
 		start_alarm(l, (int64_t)deadline_ms * 1000);
+	}
+	l->last = c;
 	return true;
 }
 
@@ -428,8 +428,8 @@ static void on_retry(struct ev_loop *loop, ev_timer *timer, int revents)
 	leave(l);
 }
 
-/* The alarm is set for the first call's deadline and left alone when that is answered: it looks
- * again when it goes off. When the loop, or the whole process, was stopped for long, the answer may
+/* The alarm is set for the first call's deadline and left alone when that is answered while others
+ * wait: it looks again when it goes off. When the loop, or the whole process, was stopped for long, the answer may
  * lie in the socket: only a server that says nothing is given up. */
 static void on_alarm(struct ev_loop *loop, ev_timer *timer, int revents)
 {

@@ -60,6 +60,9 @@ void redis_server_do(struct redis_server *s, const char *format, ...);
 long long redis_server_int(struct redis_server *s, const char *format, ...);
 /* A string, bulk or status; a new string (free); NULL for a nil. */
 char *redis_server_text(struct redis_server *s, const char *format, ...) MUST_CHECK;
+/* What it answers to PING over a connection of its own, error or not; "" when nobody answers. A new
+ * string (free). */
+char *redis_server_ping(struct redis_server *s) MUST_CHECK;
 /* The password of that connection, where the arguments set one (--requirepass). Copied. */
 void redis_server_set_password(struct redis_server *s, const char *password);
 
