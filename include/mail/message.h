@@ -19,8 +19,9 @@
  * "undisclosed-recipients". An attached message (message/…) goes as it is if it is 7 bit, for RFC
  * 2046 allows no encoding there, else as application/octet-stream.
  *
- * The structure is written here; the transfer encodings and parameters are GMime's. Its object tree
- * would take some 340,000 instructions for a plain mail of 1 KB, this takes 20,000. */
+ * Written here rather than by GMime's object tree: that takes some 340,000 instructions for a plain
+ * mail of 1 KB, this 20,000, and GMime 3.2 breaks rules on the way (words over RFC 2047's 75
+ * characters, quoted-printable lines over RFC 2045's 76, file names cut within characters). */
 #ifndef MAIL_MESSAGE_H
 #define MAIL_MESSAGE_H
 

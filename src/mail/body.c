@@ -7,12 +7,11 @@
 #include "mail/text.h"
 #include "mail/word8.h"
 
-#define NICE_LINE 78 /* RFC 5322 2.1.1: should not be longer … */
-#define MAX_LINE 998 /* … and must not */
+#define NICE_LINE 78    /* RFC 5322 2.1.1: should not be longer … */
+#define MAX_LINE 998    /* … and must not */
+#define ENCODED_LINE 76 /* RFC 2045 6.7 */
 #define CHUNK 4096
-/* What CHUNK bytes may become: three characters each in quoted-printable, and a soft line end for
- * every 72 of them. */
-#define CHUNK_ENCODED (CHUNK * 3 + CHUNK / 8 + 64)
+#define CHUNK_ENCODED (CHUNK * 2) /* more than base64 with its line ends takes */
 
 const char *body_encoding_name(enum body_encoding encoding)
 {
@@ -130,28 +129,38 @@ static char *with_line_ends(const char *text, size_t n, const char *to, size_t *
 	return copy;
 }
 
-static void add_encoded(struct buf *out, const char *bytes, size_t n, GMimeContentEncoding encoding)
-{
-	char encoded[CHUNK_ENCODED];
-	GMimeEncoding state;
-	size_t len;
-
-	g_mime_encoding_init_encode(&state, encoding);
-	for (; n > CHUNK; n -= CHUNK, bytes += CHUNK) {
-		len = g_mime_encoding_step(&state, bytes, CHUNK, encoded);
-		add_lines(out, encoded, len);
-	}
-	len = g_mime_encoding_flush(&state, bytes, n, encoded);
-	add_lines(out, encoded, len);
-}
-
+/* RFC 2045 6.7, from text whose lines end in LF. (GMime's lines are up to two characters longer
+ * than the 76 that are allowed, and it ends what has no line end by a soft one.) */
 static void add_quoted_printable(struct buf *out, const char *text, size_t n)
 {
-	add_encoded(out, text, n, GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE);
-	/* GMime ends what does not end in a line end by a soft one, after which nothing comes. */
-	if (buf_ok(out) && n > 0 && text[n - 1] != '\n' && out->len >= 3 &&
-	    memcmp(out->data + out->len - 3, "=\r\n", 3) == 0)
-		out->len -= 3;
+	static const char hex[] = "0123456789ABCDEF";
+	char line[ENCODED_LINE + 2];
+	size_t len = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const unsigned char c = (unsigned char)text[i];
+		const bool last = i + 1 == n || text[i + 1] == '\n';
+		const bool blank = c == ' ' || c == '\t'; /* kept, but not at the end of a line */
+		const bool literal = blank ? !last : c > ' ' && c < 0x7f && c != '=';
+
+		if (c != '\n' && len + (literal ? 1 : 3) + (last ? 0 : 1) > ENCODED_LINE) {
+			memcpy(line + len, "=\r\n", 3);
+			buf_add(out, line, len + 3);
+			len = 0;
+		}
+		if (c == '\n') {
+			memcpy(line + len, "\r\n", 2);
+			buf_add(out, line, len + 2);
+			len = 0;
+		} else if (literal) {
+			line[len++] = (char)c;
+		} else {
+			line[len++] = '=';
+			line[len++] = hex[c >> 4];
+			line[len++] = hex[c & 15];
+		}
+	}
+	buf_add(out, line, len);
 }
 
 void body_add_text(struct buf *out, const char *text, size_t n, enum body_encoding encoding)
@@ -178,5 +187,16 @@ void body_add_text(struct buf *out, const char *text, size_t n, enum body_encodi
 
 void body_add_bytes(struct buf *out, const void *bytes, size_t n)
 {
-	add_encoded(out, bytes, n, GMIME_CONTENT_ENCODING_BASE64);
+	const char *at = bytes;
+	char encoded[CHUNK_ENCODED];
+	GMimeEncoding state;
+	size_t len;
+
+	g_mime_encoding_init_encode(&state, GMIME_CONTENT_ENCODING_BASE64);
+	for (; n > CHUNK; n -= CHUNK, at += CHUNK) {
+		len = g_mime_encoding_step(&state, at, CHUNK, encoded);
+		add_lines(out, encoded, len);
+	}
+	len = g_mime_encoding_flush(&state, at, n, encoded);
+	add_lines(out, encoded, len);
 }

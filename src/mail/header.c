@@ -142,10 +142,11 @@ void header_list_begin(struct header_list *l, struct buf *out, const char *name)
 	buf_add_char(out, ':');
 }
 
-/* A blank before what comes, or a line end and a blank where it would not fit. */
+/* A blank before what comes, or a line end and a blank where it would not fit with a comma
+ * behind. */
 static void make_room(struct header_list *l, size_t n)
 {
-	if (l->column + 1 + n > LINE) {
+	if (l->column + 1 + n + 1 > LINE) {
 		buf_add_str(l->out, "\r\n");
 		l->column = 0;
 	}

@@ -1,6 +1,6 @@
 #include "mail/message.h"
 
-#include <gmime/gmime.h>
+#include <glib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -8,7 +8,7 @@
 #include "mail/digest.h"
 #include "mail/header.h"
 #include "mail/mime.h"
-#include "mail/text.h"
+#include "mail/param.h"
 #include "mail/timestamp.h"
 
 #define ID_BYTES 17 /* 27 characters of base32 hold 135 bits */
@@ -20,7 +20,6 @@ struct writer {
 	struct buf *out;
 	const struct job *job;
 	char boundary[BOUNDARY_STEM + 1];
-	GMimeFormatOptions *format; /* only when there are attachments */
 };
 
 void message_init(void)
@@ -145,59 +144,30 @@ static void add_text(struct writer *w, const char *type, const char *text, size_
 	body_add_text(w->out, text, n, encoding);
 }
 
-/* A structured header with the file's name as a parameter. */
-static void add_with_name(struct writer *w, const char *header, const char *value,
-                          GMimeParamList *params, const char *param, const char *filename)
+static void add_attachment(struct buf *out, const struct job_attachment *a)
 {
-	GString *line = g_string_new(header);
-	GMimeParam *name;
+	const bool message = strncasecmp(a->content_type, "message/", 8) == 0;
+	const bool as_is = message && body_is_7bit((const char *)a->data, a->len);
 
-	g_string_append(line, ": ");
-	g_string_append(line, value);
-	if (filename[0] != '\0') {
-		g_mime_param_list_set_parameter(params, param, filename);
-		name = g_mime_param_list_get_parameter(params, param);
-		/* Left alone, GMime picks one of the ISO 8859 family where it can. */
-		g_mime_param_set_charset(name, "utf-8");
-	}
-	g_mime_param_list_encode(params, w->format, TRUE, line);
-	buf_add(w->out, line->str, line->len);
-	end_line(w->out);
-	g_string_free(line, TRUE);
-}
-
-static void add_attachment(struct writer *w, const struct job_attachment *a)
-{
-	GMimeContentType *type = g_mime_content_type_parse(NULL, a->content_type);
-	bool message = g_mime_content_type_is_type(type, "message", "*");
-	bool as_is = message && body_is_7bit((const char *)a->data, a->len);
-	GMimeParamList *none = g_mime_param_list_new();
-	char *name;
-
-	if (message && !as_is) {
-		g_object_unref(type);
-		type = g_mime_content_type_new("application", "octet-stream");
-	}
-	name = g_mime_content_type_get_mime_type(type);
-	add_with_name(w, "Content-Type", name, g_mime_content_type_get_parameters(type), "name",
-	              a->filename);
-	g_free(name);
-	header_add(w->out, "Content-Transfer-Encoding",
+	header_add(out, "Content-Type",
+	           message && !as_is ? "application/octet-stream" : a->content_type);
+	header_add(out, "Content-Transfer-Encoding",
 	           body_encoding_name(as_is ? BODY_7BIT : BODY_BASE64));
-	add_with_name(w, "Content-Disposition", a->is_inline ? "inline" : "attachment", none,
-	              "filename", a->filename);
+	buf_add_str(out, "Content-Disposition: ");
+	buf_add_str(out, a->is_inline ? "inline" : "attachment");
+	if (a->filename[0] != '\0')
+		param_add(out, "filename", a->filename);
+	buf_add_str(out, "\r\n");
 	if (a->content_id[0] != '\0') {
-		buf_add_str(w->out, "Content-ID: <");
-		buf_add_str(w->out, a->content_id);
-		buf_add_str(w->out, ">\r\n");
+		buf_add_str(out, "Content-ID: <");
+		buf_add_str(out, a->content_id);
+		buf_add_str(out, ">\r\n");
 	}
-	buf_add_str(w->out, "\r\n");
+	buf_add_str(out, "\r\n");
 	if (as_is)
-		body_add_text(w->out, (const char *)a->data, a->len, BODY_7BIT);
+		body_add_text(out, (const char *)a->data, a->len, BODY_7BIT);
 	else
-		body_add_bytes(w->out, a->data, a->len);
-	g_object_unref(none);
-	g_object_unref(type);
+		body_add_bytes(out, a->data, a->len);
 }
 
 /* --- multiparts ------------------------------------------------------------------------------- */
@@ -256,7 +226,7 @@ static void add_attachments(struct writer *w, const char *subtype, bool related)
 		if (is_related(w->job, a) != related)
 			continue;
 		next_part(w, subtype);
-		add_attachment(w, a);
+		add_attachment(w->out, a);
 	}
 }
 
@@ -326,15 +296,9 @@ bool message_compose(struct buf *out, const struct job *job, const char *id, int
 
 	if ((job->text != NULL && job->html != NULL) || job->n_attachments > 0)
 		make_boundary(&w, id);
-	if (job->n_attachments > 0) {
-		w.format = g_mime_format_options_new();
-		g_mime_format_options_set_newline_format(w.format, GMIME_NEWLINE_FORMAT_DOS);
-	}
 	add_header(out, job, id, date_ms);
 	add_content(&w);
 	end_line(out);
-	if (w.format != NULL)
-		g_mime_format_options_free(w.format);
 	if (!buf_ok(out))
 		return error_set(err, "the message would be larger than %zu bytes", out->max);
 	return true;

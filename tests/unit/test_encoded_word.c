@@ -41,8 +41,8 @@ static void check_word(const char *word, struct buf *decoded)
 	g_free(text);
 }
 
-/* No word over 75, no line over 76, words of whole characters, and decoded (each by itself, as RFC 2047
- * has it) they are the text again. */
+/* No word over 75, no line over 76, words of whole characters, and decoded (each by itself, as RFC
+ * 2047 has it) they are the text again. */
 static void check(const char *text, size_t n, size_t column)
 {
 	const size_t before = column;
