@@ -31,6 +31,8 @@
 
 struct provider;
 
+#define CODE_UNSUPPORTED "unsupported" /* OUTCOME_RETRY, healthy: this mail needs another provider */
+
 /* One attempt. The worker owns it and keeps it alive until on_done or provider_abandon. */
 struct delivery {
 	const struct job *job;
@@ -48,6 +50,13 @@ struct delivery {
 	void *impl; /* the provider's, NULL outside of a delivery */
 };
 
+/* A harmless question to a provider: are the credentials good, is it there? (postrider check) */
+struct provider_check {
+	/* From the loop, once. OUTCOME_SENT: all is well, and the text says what it answered. */
+	void (*on_done)(struct provider_check *c, const struct outcome *o);
+	void *data; /* the caller's */
+};
+
 struct provider_type {
 	const char *scheme;        /* "smtp" */
 	const char *const *params; /* of the DSN, besides the common ones; NULL-terminated */
@@ -61,6 +70,12 @@ struct provider_type {
 	/* Closes idle connections and frees; only called when nothing is in delivery. */
 	void (*close)(struct provider *p);
 	size_t max_bytes; /* of a message; 0: not known beforehand */
+	/* Why it cannot carry this mail whole, as in "Postmark takes one tag": a static text; NULL: it
+	 * can. Optional. A mail that is sent to it all the same ends as CODE_UNSUPPORTED. */
+	const char *(*refuses)(const struct provider *p, const struct job *job);
+	/* Asks; on_done follows within connect and reply timeouts. Not a delivery: it takes no place.
+	 * The provider is not closed before. Optional. */
+	void (*check)(struct provider *p, struct provider_check *c);
 };
 
 struct provider {
@@ -100,5 +115,7 @@ void provider_done(struct provider *p, struct delivery *d, const struct outcome 
 bool provider_parse_rate(const char *text, int64_t *interval_us, struct error *err) MUST_CHECK;
 
 extern const struct provider_type provider_mock, provider_smtp, provider_smtps;
+extern const struct provider_type provider_sendgrid, provider_mailgun, provider_ses, provider_postmark,
+	provider_resend;
 
 #endif

@@ -12,8 +12,9 @@
 #define MAX_TIMEOUT_MS 3600000
 #define BURST_US 100000 /* default: as many mails as fall into this */
 
-static const struct provider_type *const types[] = {&provider_smtp, &provider_smtps,
-                                                    &provider_mock};
+static const struct provider_type *const types[] = {
+	&provider_smtp, &provider_smtps,    &provider_sendgrid, &provider_mailgun,
+	&provider_ses,  &provider_postmark, &provider_resend,   &provider_mock};
 static const char *const common_params[] = {"rate",    "burst",  "concurrency",
                                             "timeout", "weight", NULL};
 
