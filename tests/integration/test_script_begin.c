@@ -157,6 +157,8 @@ static void test_an_accepted_mail_is_taken(void **state)
 		{"status=queued fingerprint=G created_at=5", "q#a 1 F", "'conflict '", NULL},
 		{"status=cancelled fingerprint=F created_at=5", "q#a 1 F", "'final cancelled'",
 	         "owner=q#a status=cancelled created_at=5 !provider"},
+		{"status=cancelled created_at=5", "q#a 1 F", "'final cancelled'",
+	         "owner=q#a fingerprint=F to=ada@x.org status=cancelled"},
 	};
 	CHECK_ALL(state, cases);
 }

@@ -69,6 +69,7 @@ static void test_every_end_of_an_attempt(void **state)
 static void test_an_empty_value_deletes_its_field(void **state)
 {
 	static const struct finish_case cases[] = {
+		{SENDING " error=old", "q#a 1 F", "sent", "1 error ''", "ok", "status=sent !error"},
 		{SENDING " error=old next_attempt_at=9 pinned=p", "q#a 1 F", "sent",
 	         "3 error '' attempt:1 line next_attempt_at ''", "ok",
 	         "!error !next_attempt_at attempt:1=line pinned=p"},
