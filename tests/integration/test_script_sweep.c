@@ -60,6 +60,10 @@ static void test_old_dead_letters_are_trimmed(void **state)
 		rig_sees(r, "0", "HEXISTS %s ancient", hashes[i]);
 		rig_sees(r, "0", "HEXISTS %s old", hashes[i]);
 	}
+	rig_age_queue(r, 600001);
+	rig_expect_twice(r, "0 1", "0 0", SCRIPT_SWEEP, KEYS, "%d %d 100", KEEP, LEASE);
+	rig_sees(r, "0", "EXISTS " DEAD);
+	rig_sees(r, "2", "HLEN " JOBS);
 }
 
 static void test_an_empty_queue(void **state)
