@@ -10,8 +10,8 @@
 #include "redis/script.h"
 
 static const char *const report_names[] = {
-	[REPORT_NONE] = "",         [REPORT_OK] = "ok",     [REPORT_FAIL] = "fail",
-	[REPORT_VOID] = "void",     [REPORT_DOWN] = "down", [REPORT_THROTTLED] = "throttled",
+	[REPORT_NONE] = "",     [REPORT_OK] = "ok",     [REPORT_FAIL] = "fail",
+	[REPORT_VOID] = "void", [REPORT_DOWN] = "down", [REPORT_THROTTLED] = "throttled",
 };
 
 /* The loop turns, and with it everything that is ready is flushed. */
@@ -24,8 +24,8 @@ static void gate_on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 	*g->changed = true;
 }
 
-struct gate *gate_new(struct provider *p, const struct options *o,
-                      struct redis_clock *clock, bool *changed)
+struct gate *gate_new(struct provider *p, const struct options *o, struct redis_clock *clock,
+                      bool *changed)
 {
 	struct gate *g = mem_zalloc(sizeof(*g));
 
@@ -169,7 +169,8 @@ static void gate_on_permits(void *data, enum link_result result, const redisRepl
 			gate_restore_reports(g);
 		if (result == LINK_ERROR || result == LINK_CONFIG || result == LINK_OK) {
 			log_error("permit_failed", LOG_STR("provider", g->provider->name),
-			          LOG_STR("key", g->key), LOG_STR("error", reply ? reply->str : NULL));
+			          LOG_STR("key", g->key),
+			          LOG_STR("error", reply ? reply->str : NULL));
 			gate_set_state(g, "failed", 5000);
 		} else if (result == LINK_NOMEM || result == LINK_REFUSED) {
 			gate_set_state(g, g->state, 1000);

@@ -51,12 +51,14 @@ static void heartbeat_on_memory(void *data, enum link_result result, const redis
 	if (strcmp(name, "noeviction") == 0)
 		return;
 	log_error("redis_evicts", LOG_STR("policy", name),
-	          LOG_STR("error", "set maxmemory-policy to noeviction: this Redis may throw mails away"));
+	          LOG_STR("error",
+	                  "set maxmemory-policy to noeviction: this Redis may throw mails away"));
 	if (w->options->strict) {
 		w->failed = true;
-		error_set(w->err,
-		          "Redis has maxmemory-policy %s and may throw mails away: set it to noeviction, or STRICT=0",
-		          name);
+		error_set(
+			w->err,
+			"Redis has maxmemory-policy %s and may throw mails away: set it to noeviction, or STRICT=0",
+			name);
 		ev_break(w->loop, EVBREAK_ALL);
 	}
 }
@@ -98,13 +100,14 @@ static void heartbeat_on_control(void *data, enum link_result result, const redi
 		return;
 	}
 	for (size_t i = 0; i < w->n_queues; i++)
-		pause_set(h, &w->queues[i]->paused, control_has(reply, "queue", w->queues[i]->keys.list),
-		          "queue", w->queues[i]->keys.list);
+		pause_set(h, &w->queues[i]->paused,
+		          control_has(reply, "queue", w->queues[i]->keys.list), "queue",
+		          w->queues[i]->keys.list);
 	for (size_t i = 0; i < w->n_gates; i++) {
 		struct gate *g = w->gates[i];
 		bool before = g->paused;
-		pause_set(h, &g->paused, control_has(reply, "provider", g->provider->name), "provider",
-		          g->provider->name);
+		pause_set(h, &g->paused, control_has(reply, "provider", g->provider->name),
+		          "provider", g->provider->name);
 		w->rerouting = w->rerouting || before != g->paused;
 	}
 	h->known = true;

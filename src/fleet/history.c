@@ -53,7 +53,8 @@ void history_read_tries(struct history *h, const char *text, size_t len)
 			memcpy(number, colon + 1, (size_t)(stop - colon - 1));
 			number[stop - colon - 1] = '\0';
 			history_charge(h, name,
-			               number[0] == 'x' ? HISTORY_USELESS : strtoll(number, NULL, 10));
+			               number[0] == 'x' ? HISTORY_USELESS
+			                                : strtoll(number, NULL, 10));
 		}
 		text = comma ? comma + 1 : end;
 	}

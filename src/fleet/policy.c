@@ -136,7 +136,8 @@ static void policy_provider_down(struct decision *d, struct history *h, const st
 	d->report_ms = strcmp(o->code, CODE_QUOTA) == 0 ? POLICY_QUOTA_MS : 0;
 	/* Not charged: the breaker keeps the mail away from it, and it waits when there is no other.
 	 * The only one: the backoff keeps it from being the next probe at once. */
-	policy_again(d, n_may > 1 ? now : now + backoff_delay(1, p->base_delay, p->max_delay, random));
+	policy_again(d,
+	             n_may > 1 ? now : now + backoff_delay(1, p->base_delay, p->max_delay, random));
 }
 
 void policy_decide(struct decision *d, struct history *h, const struct policy *p,
@@ -154,7 +155,8 @@ void policy_decide(struct decision *d, struct history *h, const struct policy *p
 		if (deferred) {
 			history_charge(h, provider, 1);
 			if (policy_any_left(h, p, may, n_may))
-				policy_retry(d, h, p, provider, may, n_may, o->retry_after_ms, now, random);
+				policy_retry(d, h, p, provider, may, n_may, o->retry_after_ms, now,
+				             random);
 		}
 		break;
 	case OUTCOME_RETRY:

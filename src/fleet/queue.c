@@ -104,7 +104,7 @@ void queue_reconnected(struct queue *q)
 	struct task *t;
 
 	TAILQ_FOREACH(t, &q->tasks, lease)
-		t->lease_until = 0;
+	t->lease_until = 0;
 	q->tick_at = 0;
 	q->dry = false;
 }
@@ -157,8 +157,9 @@ static bool reply_is_claim(const redisReply *r)
 		if (r->element[i]->type != REDIS_REPLY_INTEGER)
 			return false;
 	}
-	return r->element[4]->type == REDIS_REPLY_ARRAY && r->element[5]->type == REDIS_REPLY_ARRAY &&
-	       r->element[5]->elements % 5 == 0 && r->element[6]->type == REDIS_REPLY_STRING;
+	return r->element[4]->type == REDIS_REPLY_ARRAY &&
+	       r->element[5]->type == REDIS_REPLY_ARRAY && r->element[5]->elements % 5 == 0 &&
+	       r->element[6]->type == REDIS_REPLY_STRING;
 }
 
 /* id, token, adoptions, kind, payload */
@@ -190,7 +191,8 @@ static void queue_try_out(struct queue *q, redisReply *const *f, size_t n, bool 
 	for (size_t i = 0; i < n; i++) {
 		redisReply *const *job = &f[i * 5];
 		poison[i] = false;
-		if (!reply_is_job(job) || job[2]->integer == 0 || kind_read(job[3]->str) != TASK_AGAIN)
+		if (!reply_is_job(job) || job[2]->integer == 0 ||
+		    kind_read(job[3]->str) != TASK_AGAIN)
 			continue;
 		at[tried] = i;
 		payloads[tried++] = (struct trial_payload){job[4]->str, job[4]->len};
@@ -252,13 +254,14 @@ static void queue_failed(struct queue *q, enum link_result result, const redisRe
 	struct task *t;
 
 	TAILQ_FOREACH(t, &q->tasks, lease)
-		t->renew_asked = 0;
+	t->renew_asked = 0;
 	q->renewing = 0;
 	if (result == LINK_LOST || result == LINK_AGAIN)
 		return;
 	queue_broken(q);
-	log_error("claim_failed", LOG_STR("queue", q->keys.list),
-	          LOG_STR("error", reply && reply->str ? reply->str : "an answer that is no claim"));
+	log_error(
+		"claim_failed", LOG_STR("queue", q->keys.list),
+		LOG_STR("error", reply && reply->str ? reply->str : "an answer that is no claim"));
 }
 
 static void queue_on_claimed(void *data, enum link_result result, const redisReply *reply)
@@ -276,15 +279,17 @@ static void queue_on_claimed(void *data, enum link_result result, const redisRep
 	n = reply->element[5]->elements / 5;
 	q->wake_at = reply->element[1]->integer == 0
 	                     ? 0
-	                     : clock_boot_us() + (reply->element[1]->integer -
-	                                          reply->element[0]->integer) * 1000;
+	                     : clock_boot_us() +
+	                               (reply->element[1]->integer - reply->element[0]->integer) *
+	                                       1000;
 	q->waiting = (size_t)reply->element[2]->integer;
 	q->waiting_known = true;
 	if (q->asked > 0)
 		q->dry = n < q->asked;
 	if (reply->element[3]->integer == 1) {
 		log_warn("redis_full", LOG_STR("queue", q->keys.list),
-		         LOG_STR("error", "maxmemory is reached: nothing is claimed until memory is freed"));
+		         LOG_STR("error",
+		                 "maxmemory is reached: nothing is claimed until memory is freed"));
 		q->hold_until = clock_boot_us() + QUEUE_HOLD_US;
 	}
 	if (reply->element[6]->str[0] != '\0') {
@@ -305,7 +310,8 @@ static size_t queue_renewals_due(const struct queue *q, int64_t now)
 	const struct task *t;
 	size_t n = 0;
 
-	TAILQ_FOREACH(t, &q->tasks, lease) {
+	TAILQ_FOREACH(t, &q->tasks, lease)
+	{
 		if (n == QUEUE_MAX_BATCH || (!t->lost && !renewal_due(q, t, now)))
 			break;
 		n += !t->lost;
@@ -318,7 +324,8 @@ static void add_renewals(struct queue *q, struct command *c, size_t n, int64_t n
 	struct task *t;
 
 	q->renewing = n;
-	TAILQ_FOREACH(t, &q->tasks, lease) {
+	TAILQ_FOREACH(t, &q->tasks, lease)
+	{
 		if (n == 0)
 			break;
 		if (t->lost)
@@ -340,7 +347,8 @@ static void add_ids(struct command *c, size_t n)
 	}
 }
 
-static void queue_claim(struct queue *q, struct link *link, size_t slots, size_t renewals, int64_t now)
+static void queue_claim(struct queue *q, struct link *link, size_t slots, size_t renewals,
+                        int64_t now)
 {
 	struct command *c = &q->command;
 
@@ -396,7 +404,8 @@ static void queue_on_rung(void *data, enum link_result result, const redisReply 
 		q->rang = true;
 	if (result == LINK_ERROR || result == LINK_CONFIG || result == LINK_NOMEM ||
 	    result == LINK_REFUSED) {
-		log_error("doorbell_failed", LOG_STR("queue", q->keys.list), LOG_STR("error", reply->str));
+		log_error("doorbell_failed", LOG_STR("queue", q->keys.list),
+		          LOG_STR("error", reply->str));
 		queue_broken(q);
 	}
 }
@@ -579,7 +588,8 @@ void queue_flush(struct queue *q, struct link *link, size_t slots)
 	if (!queue_hungry(q))
 		slots = 0;
 	renewals = q->claiming || now < q->broken_until ? 0 : queue_renewals_due(q, now);
-	if (!q->claiming && (slots > 0 || renewals > 0 || (now >= q->tick_at && now >= q->broken_until)))
+	if (!q->claiming &&
+	    (slots > 0 || renewals > 0 || (now >= q->tick_at && now >= q->broken_until)))
 		queue_claim(q, link, slots, renewals, now);
 	if (!q->claiming && q->draining)
 		q->tick_at = now + q->tick_us;

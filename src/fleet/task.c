@@ -18,10 +18,10 @@
 #define TASK_SOON_MS 5 /* what is due in less is due now */
 
 static const char *const state_names[TASK_STATES] = {
-	[TASK_CLAIMED] = "claimed",     [TASK_PEEKING] = "peeking",
-	[TASK_ASKING] = "asking",       [TASK_PARKED] = "parked",
-	[TASK_SENDING] = "sending",     [TASK_BEGINNING] = "beginning",
-	[TASK_RELEASED] = "released",   [TASK_FINISHING] = "finishing",
+	[TASK_CLAIMED] = "claimed",   [TASK_PEEKING] = "peeking",
+	[TASK_ASKING] = "asking",     [TASK_PARKED] = "parked",
+	[TASK_SENDING] = "sending",   [TASK_BEGINNING] = "beginning",
+	[TASK_RELEASED] = "released", [TASK_FINISHING] = "finishing",
 	[TASK_SETTLING] = "settling",
 };
 
@@ -138,7 +138,8 @@ static struct policy task_policy(const struct task *t)
 	const struct options *o = t->worker->options;
 
 	return (struct policy){
-		.max_tries = t->job->max_attempts > 0 ? t->job->max_attempts : o->max_retry_attempts,
+		.max_tries = t->job->max_attempts > 0 ? t->job->max_attempts
+	                                              : o->max_retry_attempts,
 		.base_delay = o->retry_base_delay,
 		.max_delay = o->retry_max_delay,
 		.throttle_max = o->throttle_max,
@@ -190,8 +191,9 @@ static void task_outcome(struct task *t, const char *provider)
 		            t->decision.error);
 	log_info("attempt_ended", LOG_STR("id", t->id), LOG_STR("key", t->key),
 	         LOG_STR("provider", provider), LOG_INT("attempt", t->history.attempts),
-	         LOG_STR("outcome", outcome_name(t->outcome.kind)), LOG_STR("code", t->outcome.code),
-	         LOG_STR("status", t->decision.status), LOG_INT("ms", t->took_ms));
+	         LOG_STR("outcome", outcome_name(t->outcome.kind)),
+	         LOG_STR("code", t->outcome.code), LOG_STR("status", t->decision.status),
+	         LOG_INT("ms", t->took_ms));
 	task_finish(t);
 }
 
@@ -232,8 +234,8 @@ static void task_route(struct task *t)
 		if (t->job->provider[0] != '\0' && t->history.n_tries == 0)
 			task_fail(t, "failed", "no_such_provider", t->job->provider);
 		else
-			task_fail(t, t->history.pinned[0] != '\0' ? "held" : "failed", "attempts_spent",
-			          "no provider is left to try");
+			task_fail(t, t->history.pinned[0] != '\0' ? "held" : "failed",
+			          "attempts_spent", "no provider is left to try");
 		break;
 	}
 }
@@ -265,7 +267,8 @@ static void task_consider(struct task *t)
 		task_fail(t, t->history.pinned[0] != '\0' ? "held" : "failed", "expired",
 		          "it was longer in the queue than MAX_QUEUE_TIME");
 	} else if (due > now + TASK_SOON_MS) {
-		t->decision = (struct decision){.status = "scheduled", .settle = SETTLE_DELAY, .at = due};
+		t->decision = (struct decision){
+			.status = "scheduled", .settle = SETTLE_DELAY, .at = due};
 		task_finish(t);
 	} else {
 		task_route(t);
@@ -371,7 +374,8 @@ static void task_judged(struct task *t)
 		log_error("status_unusable", LOG_STR("id", t->id), LOG_STR("key", t->status_key),
 		          LOG_STR("error", t->verdict_text));
 		task_name_auto(t);
-		task_fail(t, "failed", "status_unusable", "the key of its status holds something else");
+		task_fail(t, "failed", "status_unusable",
+		          "the key of its status holds something else");
 		break;
 	}
 }
@@ -407,7 +411,8 @@ static void task_peeked(struct task *t)
 static void task_ready(struct task *t)
 {
 	if (clock_boot_us() >= t->lease_until) {
-		task_withdraw(t); /* stopped for longer than its lease; it is renewed, or lost, first */
+		task_withdraw(
+			t); /* stopped for longer than its lease; it is renewed, or lost, first */
 		task_route(t);
 		return;
 	}
@@ -458,8 +463,8 @@ static void task_finished(struct task *t)
 		break;
 	case VERDICT_ERROR:
 		if (t->outcome.kind == OUTCOME_SENT || strncmp(t->key, "auto-", 5) == 0) {
-			log_error("status_unusable", LOG_STR("id", t->id), LOG_STR("key", t->status_key),
-			          LOG_STR("error", t->verdict_text));
+			log_error("status_unusable", LOG_STR("id", t->id),
+			          LOG_STR("key", t->status_key), LOG_STR("error", t->verdict_text));
 			task_settle(t);
 			break;
 		}

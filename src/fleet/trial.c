@@ -32,8 +32,8 @@ static void trial_parse_and_compose(const struct trial_payload *payload, const s
 	buf_free(&message);
 }
 
-void (*trial_work)(const struct trial_payload *payload, const struct options *o) =
-	trial_parse_and_compose;
+void (*trial_work)(const struct trial_payload *payload,
+                   const struct options *o) = trial_parse_and_compose;
 
 /* One byte for each payload that was survived. */
 static void trial_child(int out, const struct trial_payload *payloads, size_t n,

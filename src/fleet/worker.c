@@ -18,7 +18,8 @@
 
 static bool gate_allowed(const struct gate *g, const struct job *j)
 {
-	return !g->retired && (j->provider[0] == '\0' || strcmp(j->provider, g->provider->name) == 0);
+	return !g->retired &&
+	       (j->provider[0] == '\0' || strcmp(j->provider, g->provider->name) == 0);
 }
 
 size_t worker_providers(const struct worker *w, const struct job *j,
@@ -38,7 +39,7 @@ enum route worker_route(struct worker *w, const struct task *t, struct gate **ga
 {
 	struct policy p = {
 		.max_tries = t->job->max_attempts > 0 ? t->job->max_attempts
-		                                      : w->options->max_retry_attempts,
+	                                              : w->options->max_retry_attempts,
 	};
 	int64_t soonest = INT64_MAX, now = clock_boot_us(), wait;
 	bool any = false;
@@ -147,7 +148,8 @@ static void worker_drop_retired(struct worker *w)
 			continue;
 		for (size_t q = 0; q < w->n_queues; q++) {
 			struct task *t;
-			TAILQ_FOREACH(t, &w->queues[q]->tasks, lease) {
+			TAILQ_FOREACH(t, &w->queues[q]->tasks, lease)
+			{
 				if (t->gate == g)
 					goto next;
 			}
@@ -203,7 +205,8 @@ static void worker_on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	if (link_up(w->link))
 		return;
 	for (size_t i = 0; i < w->n_queues; i++) {
-		TAILQ_FOREACH(t, &w->queues[i]->tasks, lease) {
+		TAILQ_FOREACH(t, &w->queues[i]->tasks, lease)
+		{
 			if (t->state == TASK_BEGINNING && now - t->state_since > WORKER_MAX_HOLD_US)
 				task_advance(t, TASK_ON_OVERDUE);
 		}
@@ -268,7 +271,8 @@ static bool worker_open_gates(struct worker *w, struct error *err)
 		return false;
 	if (w->n_gates + r.n > WORKER_MAX_GATES) {
 		registry_close(&r);
-		return error_set(err, "too many reloads while mails are still with the old providers");
+		return error_set(err,
+		                 "too many reloads while mails are still with the old providers");
 	}
 	/* The new ones first: the order is the failover order. */
 	memmove(&w->gates[r.n], &w->gates[0], w->n_gates * sizeof(w->gates[0]));
@@ -314,7 +318,9 @@ static bool worker_open_queues(struct worker *w, const struct link_config *redis
 		if (star)
 			*star = '\0';
 		if (star && (*end != '\0' || weight < 1 || weight > 1000))
-			ok = error_set(err, "QUEUES: the weight of %s must be a number from 1 to 1000", name);
+			ok = error_set(err,
+			               "QUEUES: the weight of %s must be a number from 1 to 1000",
+			               name);
 		else if (w->n_queues == WORKER_MAX_QUEUES)
 			ok = error_set(err, "QUEUES names more than %d queues", WORKER_MAX_QUEUES);
 		for (size_t i = 0; ok && i < w->n_queues; i++) {
@@ -323,7 +329,8 @@ static bool worker_open_queues(struct worker *w, const struct link_config *redis
 		}
 		if (!ok)
 			break;
-		struct queue *q = queue_new(w, w->loop, name, weight, w->options, redis, &w->clock, err);
+		struct queue *q = queue_new(w, w->loop, name, weight, w->options, redis, &w->clock,
+		                            err);
 		if (!q)
 			ok = error_prefix(err, "QUEUES");
 		else

@@ -29,8 +29,9 @@ static void test_a_line_fits_a_listpack(void **state)
 	outcome_set(&t.outcome, OUTCOME_RETRY, "451 4.3.0", "try again later");
 	timeline_line(line, &t);
 	assert_string_equal(line, "primary retry 451 4.3.0 12ms try again later");
-	outcome_set(&t.outcome, OUTCOME_REJECTED, "550 5.1.1",
-	            "a very long text that the server has to say about a mailbox which is not there");
+	outcome_set(
+		&t.outcome, OUTCOME_REJECTED, "550 5.1.1",
+		"a very long text that the server has to say about a mailbox which is not there");
 	timeline_line(line, &t);
 	assert_int_equal(strlen(line), TIMELINE_MAX_LINE);
 }
@@ -41,7 +42,8 @@ static void test_how_long_a_status_lives(void **state)
 {
 	struct options o = {.status_ttl = 10, .dead_ttl = 20, .max_queue_time = 30};
 	struct decision sent = {.settle = SETTLE_ACK}, dead = {.settle = SETTLE_BURY},
-			later = {.settle = SETTLE_DELAY, .at = 1500}, past = {.settle = SETTLE_DELAY};
+			later = {.settle = SETTLE_DELAY, .at = 1500},
+			past = {.settle = SETTLE_DELAY};
 
 	(void)state;
 	assert_int_equal(timeline_ttl(&sent, &o, 1000), 10000);
