@@ -37,9 +37,9 @@ struct connection {
 	bool connected, failed;
 	struct error reason;
 
-	bool open;   /* `opened` was told */
-	bool closed; /* freed when none of our functions is on the stack */
-	int depth;   /* how many are */
+	bool open;    /* `opened` was told */
+	bool closed;  /* freed when none of our functions is on the stack */
+	bool entered; /* one is; the loop does not call a second one meanwhile */
 };
 
 static void advance(struct connection *c);
@@ -48,13 +48,14 @@ static void advance(struct connection *c);
  * lead to. */
 static void enter(struct connection *c)
 {
-	c->depth++;
+	c->entered = true;
 }
 
 static void leave(struct connection *c)
 {
 	advance(c);
-	if (--c->depth == 0 && c->closed)
+	c->entered = false;
+	if (c->closed)
 		mem_free(c);
 }
 
@@ -328,7 +329,7 @@ void connection_close(struct connection *c)
 	c->resolve = NULL;
 	free_context(c);
 	ev_timer_stop(c->loop, &c->limit);
-	if (c->depth == 0)
+	if (!c->entered)
 		mem_free(c);
 }
 

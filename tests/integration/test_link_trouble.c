@@ -90,16 +90,22 @@ static void test_master_that_became_a_replica(void **state)
 	struct link_world *w = link_world_up(NULL);
 	long long id = client_id(w);
 	redis_server_do(w->server, "REPLICAOF 127.0.0.1 1");
+	link_world_capture_log(w);
 	int first = w->sent;
 	link_world_send(w, "SET k 1");
 	link_world_send(w, "PING"); /* in flight with it: has its own answer */
-	wait_loop_until(w->loop, link_world_all_answered, w, 0);
+	bool answered = wait_for(w->loop, link_world_all_answered, w, 0);
+	wait_loop_for(w->loop, 500); /* a replica is no server for us */
+	char *log = link_world_captured_log(w);
+	assert_true(answered);
 	assert_int_equal(w->answers[first].result, LINK_AGAIN);
 	assert_int_equal(w->answers[first + 1].result, LINK_OK);
 	assert_false(w->answers[first].link_was_up);
-	wait_loop_for(w->loop, 500); /* a replica is no server for us */
 	assert_int_equal(w->ups, 1);
 	assert_int_equal(w->downs, 1);
+	assert_int_equal(link_world_count(log, "redis_down"), 1);
+	assert_int_equal(link_world_count(log, "redis_refused"), 0); /* it happens in a failover */
+	free(log);
 	redis_server_do(w->server, "REPLICAOF NO ONE");
 	wait_loop_until(w->loop, link_world_is_up, w, 0);
 	assert_int_not_equal(client_id(w), id);
