@@ -61,10 +61,10 @@ static void test_the_order_of_sources(void **state)
 	redis_server_do(rig_server(r), "LPUSH " ARRIVALS " moved1");
 	redis_server_do(rig_server(r), "LPUSH " ARRIVALS " moved2");
 	claim_known(r, DELAYED, "due", NULL, -10);
-	claim_known(r, DELAYED, "overdue", "4", -2000);
+	claim_known(r, DELAYED, "overdue", "4", -200000);
 	claim_known(r, DELAYED, "later", NULL, 3600000);
 	claim_known(r, LEASES, "orphan", NULL, -10);
-	claim_known(r, LEASES, "running", NULL, 20000);
+	claim_known(r, LEASES, "running", NULL, 2000000);
 	claim_expect(r, 100,
 	             "new1:1:0:new:moved1 new2:1:0:new:moved2 overdue:5:0:again:payload-of-overdue "
 	             "due:2:0:again:payload-of-due orphan:2:1:again:payload-of-orphan "
@@ -267,8 +267,12 @@ static void test_when_to_wake(void **state)
 		int64_t lease, due; /* ms from now; 0: none */
 		int64_t wake;
 	} cases[] = {
-		{0, 0, 0},          {9000, 0, 9000},    {0, 5000, 5000},
-		{9000, 5000, 5000}, {3000, 5000, 3000}, {0, 86400000, 86400000},
+		{0, 0, 0},
+		{900000, 0, 900000},
+		{0, 500000, 500000},
+		{900000, 500000, 500000},
+		{300000, 500000, 300000},
+		{0, 86400000, 86400000},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct rig *r = claim_begin(state);
@@ -299,9 +303,9 @@ static void test_what_waits_is_counted(void **state)
 	claim_push(r, "l1 l2 l3");
 	redis_server_do(rig_server(r), "LPUSH " ARRIVALS " m1");
 	claim_known(r, DELAYED, "due", NULL, -10);
-	claim_known(r, DELAYED, "later", NULL, 50000);
+	claim_known(r, DELAYED, "later", NULL, 5000000);
 	claim_known(r, LEASES, "orphan", NULL, -10);
-	claim_known(r, LEASES, "running", NULL, 9000);
+	claim_known(r, LEASES, "running", NULL, 900000);
 	for (int max = 0; max <= 6; max += 2) {
 		struct claim c = claim_make(r, (struct claim_limits){.max = max});
 		assert_int_equal(c.waiting, 8);
@@ -338,7 +342,7 @@ static void test_the_same_call_again_loses_nothing(void **state)
 	struct claim_limits same = {.max = 3, .ids = "a b c"};
 
 	claim_push(r, "one two three four five");
-	claim_known(r, DELAYED, "due", NULL, 5000);
+	claim_known(r, DELAYED, "due", NULL, 500000);
 	struct claim c = claim_make(r, same);
 	assert_string_equal(c.jobs, "a:1:0:new:one b:1:0:new:two c:1:0:new:three");
 	claim_free(&c);
@@ -379,7 +383,7 @@ static void test_full_memory_stops_claims_and_not_renewals(void **state)
 	claim_known(r, DELAYED, "due", NULL, -10);
 	claim_known(r, LEASES, "mine", NULL, -10);
 	claim_known(r, LEASES, "orphan", NULL, -10);
-	rig_age_queue(r, 9000);
+	rig_age_queue(r, 900000);
 	rig_fill_memory(r, true);
 	struct claim c = claim_make(r,
 	                            (struct claim_limits){.max = 10, .renewals = "mine 1 other 1"});

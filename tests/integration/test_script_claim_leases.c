@@ -41,7 +41,7 @@ static void test_a_settled_job_cannot_be_renewed(void **state)
 {
 	struct rig *r = claim_begin(state);
 
-	claim_known(r, DELAYED, "waits", NULL, 5000);
+	claim_known(r, DELAYED, "waits", NULL, 500000);
 	struct claim c = claim_make(r, (struct claim_limits){.renewals = "waits 1 nobody 1"});
 	assert_string_equal(c.lost, "waits nobody");
 	claim_free(&c);
@@ -54,7 +54,7 @@ static void test_an_adopted_job_is_lost_to_its_worker(void **state)
 
 	claim_alive(r);
 	claim_known(r, LEASES, "a", NULL, -1);
-	claim_known(r, LEASES, "b", NULL, 9000);
+	claim_known(r, LEASES, "b", NULL, 900000);
 	claim_expect(r, 5, "a:2:1:again:payload-of-a");
 	struct claim c = claim_make(r, (struct claim_limits){.renewals = "a 1 b 1 a 2"});
 	assert_string_equal(c.lost, "a");
@@ -104,22 +104,22 @@ static void test_after_a_gap_nothing_is_adopted_for_one_lease(void **state)
 	struct rig *r = claim_begin(state);
 
 	claim_alive(r);
-	claim_known(r, LEASES, "a", NULL, 1000);
-	rig_age_queue(r, 16000); /* more than half a lease without a claim */
+	claim_known(r, LEASES, "a", NULL, 100000);
+	rig_age_queue(r, 1600000); /* more than half a lease without a claim */
 	struct claim c = claim_make(r, (struct claim_limits){.max = 5});
 	assert_string_equal(c.jobs, "");
 	assert_in_range(c.wake, c.now + CLAIM_LEASE - 10,
 	                c.now + CLAIM_LEASE); /* not before, not never */
 	claim_free(&c);
 	for (int i = 0; i < 2; i++) { /* it holds for the calls of others too */
-		rig_age_queue(r, 14000);
+		rig_age_queue(r, 1400000);
 		claim_expect(r, 5, "");
 	}
 	c = claim_make(r, (struct claim_limits){.renewals = "a 1"});
 	assert_string_equal(c.lost, "");
 	claim_free(&c);
-	claim_known(r, LEASES, "orphan", NULL, -50000);
-	rig_age_queue(r, 2001); /* the hold is over */
+	claim_known(r, LEASES, "orphan", NULL, -5000000);
+	rig_age_queue(r, 200001); /* the hold is over */
 	claim_expect(r, 5, "orphan:2:1:again:payload-of-orphan");
 }
 
@@ -128,8 +128,8 @@ static void test_half_a_lease_is_no_gap(void **state)
 	struct rig *r = claim_begin(state);
 
 	claim_alive(r);
-	claim_known(r, LEASES, "a", NULL, 1000);
-	rig_age_queue(r, 14000);
+	claim_known(r, LEASES, "a", NULL, 100000);
+	rig_age_queue(r, 1400000);
 	claim_expect(r, 5, "a:2:1:again:payload-of-a");
 }
 
@@ -141,7 +141,7 @@ static void test_a_gap_stops_nothing_but_adoption(void **state)
 	claim_push(r, "listed");
 	redis_server_do(rig_server(r), "LPUSH " ARRIVALS " moved");
 	claim_known(r, DELAYED, "due", NULL, -10);
-	rig_age_queue(r, 60000);
+	rig_age_queue(r, 6000000);
 	claim_expect(r, 9, "new1:1:0:new:moved due:2:0:again:payload-of-due new2:1:0:new:listed");
 }
 
@@ -154,11 +154,11 @@ static void test_the_clock_steps_back(void **state)
 	redis_server_do(rig_server(r), "HSET " CLOCK " last %lld hold %lld",
 	                (long long)rig_now(r) + 3600000, (long long)rig_now(r) + 3600000);
 	claim_expect(r, 5, ""); /* the hold is one lease from now, not an hour */
-	rig_age_queue(r, 14000);
+	rig_age_queue(r, 1400000);
 	claim_expect(r, 5, "");
-	rig_age_queue(r, 14000);
+	rig_age_queue(r, 1400000);
 	claim_expect(r, 5, "");
-	rig_age_queue(r, 2001);
+	rig_age_queue(r, 200001);
 	claim_expect(r, 5, "a:2:1:again:payload-of-a");
 }
 

@@ -13,10 +13,11 @@
 
 #define KEY "mail:provider:primary"
 #define THRESHOLD 5
-#define OPEN_FOR 30000
-#define QUIET 60000
+/* Long enough that no slow machine lets them run out in the middle of a test. */
+#define OPEN_FOR 3000000
+#define QUIET 6000000
 #define PROBES 2
-#define PROBE_LIFE 10000
+#define PROBE_LIFE 1000000
 #define PAUSE_CAP 3600000
 
 struct permit {
@@ -136,9 +137,9 @@ static void test_a_quiet_count_is_forgotten(void **state)
 	struct rig *r = begin(state);
 
 	expect(r, 1, "0 fail 4 0 ''", "1 closed 0");
-	rig_age_provider(r, KEY, QUIET + 1000);
+	rig_age_provider(r, KEY, QUIET + 100000);
 	expect(r, 1, "0 fail 4 0 ''", "1 closed 0");
-	rig_age_provider(r, KEY, QUIET - 50000);
+	rig_age_provider(r, KEY, QUIET - 5000000);
 	expect(r, 1, "0 fail 1 0 ''", "0 open 1");
 }
 
@@ -248,9 +249,9 @@ static void test_a_probe_that_fails_opens_it_again(void **state)
 	assert_int_equal(p.wait, OPEN_FOR);
 	rig_hash(r, KEY, "reason=again opened=2");
 	expect(r, 1, "2 ok 1 0 ''", "0 open 3");
-	rig_age_provider(r, KEY, OPEN_FOR - 20000);
+	rig_age_provider(r, KEY, OPEN_FOR - 2000000);
 	expect(r, 1, "", "0 open 3");
-	rig_age_provider(r, KEY, 20000);
+	rig_age_provider(r, KEY, 2000000);
 	expect(r, 1, "", "1 half-open 4");
 }
 
@@ -260,9 +261,9 @@ static void test_probes_expire_with_those_who_had_them(void **state)
 
 	wait_out(r);
 	expect(r, 9, "", "2 half-open 2");
-	rig_age_provider(r, KEY, PROBE_LIFE - 5000);
+	rig_age_provider(r, KEY, PROBE_LIFE - 500000);
 	expect(r, 9, "", "0 half-open 2");
-	rig_age_provider(r, KEY, 5000);
+	rig_age_provider(r, KEY, 500000);
 	expect(r, 9, "", "2 half-open 2");
 	expect(r, 9, "", "0 half-open 2");
 }
@@ -330,15 +331,15 @@ static void test_down_of_an_older_generation_is_ignored(void **state)
 static void test_a_throttling_reply_pauses_it(void **state)
 {
 	struct rig *r = begin(state);
-	struct permit p = ask(r, 5, "0 throttled 1 20000 ''");
+	struct permit p = ask(r, 5, "0 throttled 1 2000000 ''");
 
 	assert_string_equal(p.state, "throttled");
 	assert_int_equal(p.granted, 0);
-	assert_int_equal(p.wait, 20000);
+	assert_int_equal(p.wait, 2000000);
 	assert_int_equal(p.generation, 0);
 	expect(r, 5, "0 throttled 1 100 ''", "0 throttled 0"); /* does not shorten it */
-	assert_in_range(ask(r, 5, "").wait, 101, 20000);
-	rig_age_provider(r, KEY, 20000);
+	assert_in_range(ask(r, 5, "").wait, 101, 2000000);
+	rig_age_provider(r, KEY, 2000000);
 	expect(r, 5, "", "5 closed 0");
 	assert_int_equal(ask(r, 5, "0 throttled 1 999999999 ''").wait, PAUSE_CAP);
 	expect(r, 5, "0 ok 9 0 ''", "0 throttled 0");
@@ -498,7 +499,7 @@ static void test_the_clock_steps_back(void **state)
 	expect(r, 9, "", "2 half-open 2");
 
 	r = begin(state);
-	expect(r, 9, "0 throttled 1 20000 ''", "0 throttled 0");
+	expect(r, 9, "0 throttled 1 2000000 ''", "0 throttled 0");
 	rig_age_provider(r, KEY, -day);
 	assert_in_range(ask(r, 1, "").wait, 1, PAUSE_CAP);
 	rig_age_provider(r, KEY, PAUSE_CAP);
@@ -508,7 +509,7 @@ static void test_the_clock_steps_back(void **state)
 	expect(r, 1, "0 fail 4 0 ''", "1 closed 0");
 	rig_age_provider(r, KEY, -day); /* the row is as old as now */
 	expect(r, 1, "0 ok 0 0 '' 0 fail 4 0 ''", "1 closed 0");
-	rig_age_provider(r, KEY, QUIET + 1000);
+	rig_age_provider(r, KEY, QUIET + 100000);
 	expect(r, 1, "0 fail 4 0 ''", "1 closed 0");
 
 	r = begin(state);

@@ -105,7 +105,7 @@ static void test_it_looks_at_so_many_at_most(void **state)
 	for (int i = 0; i < 30; i++) {
 		char id[32];
 		snprintf(id, sizeof(id), "dead%d", i);
-		job(r, DEAD, id, -2 * (int64_t)KEEP - i);
+		job(r, DEAD, id, -2 * (int64_t)KEEP - i * 1000000);
 		snprintf(id, sizeof(id), "ahead%d", i);
 		job(r, LEASES, id, 100 * LEASE);
 	}

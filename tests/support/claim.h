@@ -11,7 +11,7 @@
 #define CLAIM_KEYS QUEUE " " ARRIVALS " " JOBS " " LEASES " " DELAYED " " CLAIMS " " CLOCK
 #define SETTLE_KEYS JOBS " " LEASES " " DELAYED " " CLAIMS " " DEAD " " EVENTS
 
-#define CLAIM_LEASE 30000
+#define CLAIM_LEASE 3000000 /* long enough that no slow machine lets one run out */
 #define CLAIM_MAX_BYTES 8000000
 #define CLAIM_MAX_JOB 1000000
 #define CLAIM_POISON_AFTER 3
