@@ -17,6 +17,7 @@
 
 #include "base/attr.h"
 #include "base/options.h"
+#include "fleet/doorbell.h"
 #include "fleet/redis_clock.h"
 #include "fleet/task.h"
 #include "redis/command.h"
@@ -34,9 +35,7 @@ struct queue {
 	struct redis_clock *clock;
 	struct queue_keys keys;
 	long weight;
-	struct link *doorbell;
-	bool ringing;        /* a BLMOVE waits */
-	bool rang;           /* it moved something since the last claim */
+	struct doorbell doorbell;
 	bool paused;         /* by mail:control */
 	bool draining;       /* claims nothing more */
 	bool dry;            /* the last claim came back short: nothing to take without a reason */

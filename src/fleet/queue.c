@@ -37,12 +37,6 @@ static void queue_on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)events;
 }
 
-static void queue_on_doorbell_link(void *data, bool up)
-{
-	(void)data;
-	(void)up; /* queue_flush looks whether it is up */
-}
-
 struct queue *queue_new(struct worker *w, struct ev_loop *loop, const char *name, long weight,
                         const struct options *o, const struct link_config *redis,
                         struct redis_clock *clock, struct error *err)
@@ -64,7 +58,7 @@ struct queue *queue_new(struct worker *w, struct ev_loop *loop, const char *name
 	TAILQ_INIT(&q->settling);
 	command_init(&q->command);
 	ev_init(&q->timer, queue_on_timer);
-	q->doorbell = link_open(loop, redis, queue_on_doorbell_link, q);
+	doorbell_open(&q->doorbell, loop, &q->keys, o, redis);
 	return q;
 }
 
@@ -74,8 +68,7 @@ void queue_free(struct queue *q)
 
 	if (!q)
 		return;
-	if (q->doorbell)
-		link_close(q->doorbell);
+	doorbell_close(&q->doorbell);
 	while ((t = TAILQ_FIRST(&q->tasks)) != NULL)
 		queue_remove(q, t);
 	ev_timer_stop(q->loop, &q->timer);
@@ -94,9 +87,7 @@ void queue_remove(struct queue *q, struct task *t)
 void queue_drain(struct queue *q)
 {
 	q->draining = true;
-	if (q->doorbell)
-		link_close(q->doorbell); /* its BLMOVE ends with the connection */
-	q->doorbell = NULL;
+	doorbell_close(&q->doorbell);
 }
 
 void queue_reconnected(struct queue *q)
@@ -376,13 +367,13 @@ static void queue_claim(struct queue *q, struct link *link, size_t slots, size_t
 	q->asked = slots;
 	q->asked_at = now;
 	if (slots > 0)
-		q->rang = false;
+		q->doorbell.rang = false;
 	q->tick_at = now + q->tick_us;
 }
 
 static bool queue_due(const struct queue *q, int64_t now)
 {
-	return q->rang || !q->dry || (q->wake_at != 0 && now >= q->wake_at);
+	return q->doorbell.rang || !q->dry || (q->wake_at != 0 && now >= q->wake_at);
 }
 
 bool queue_hungry(const struct queue *q)
@@ -391,42 +382,6 @@ bool queue_hungry(const struct queue *q)
 
 	return !q->paused && !q->draining && !q->claiming && now >= q->broken_until &&
 	       now >= q->hold_until && (queue_due(q, now) || now >= q->tick_at);
-}
-
-/* ---- the doorbell ---------------------------------------------------------------------------- */
-
-static void queue_on_rung(void *data, enum link_result result, const redisReply *reply)
-{
-	struct queue *q = data;
-
-	q->ringing = false;
-	if (result == LINK_OK && reply->type == REDIS_REPLY_STRING)
-		q->rang = true;
-	if (result == LINK_ERROR || result == LINK_CONFIG || result == LINK_NOMEM ||
-	    result == LINK_REFUSED) {
-		log_error("doorbell_failed", LOG_STR("queue", q->keys.list),
-		          LOG_STR("error", reply->str));
-		queue_broken(q);
-	}
-}
-
-static void queue_ring(struct queue *q)
-{
-	struct command *c = &q->command;
-	int64_t block_ms = q->options->lease_ms / 3;
-	char seconds[32];
-
-	snprintf(seconds, sizeof(seconds), "%lld.%03lld", (long long)block_ms / 1000,
-	         (long long)block_ms % 1000);
-	command_clear(c);
-	command_str(c, "BLMOVE");
-	command_str(c, q->keys.list);
-	command_str(c, q->keys.arrivals);
-	command_str(c, "RIGHT");
-	command_str(c, "LEFT");
-	command_str(c, seconds);
-	q->ringing = link_send(q->doorbell, c, (int)(block_ms + q->options->command_timeout),
-	                       queue_on_rung, q);
 }
 
 /* ---- settles --------------------------------------------------------------------------------- */
@@ -602,8 +557,7 @@ void queue_flush(struct queue *q, struct link *link, size_t slots)
 		q->sweep_at = now + (int64_t)random_below((uint64_t)lease_us(q) / 2);
 	else if (now >= q->sweep_at && !q->draining)
 		queue_sweep(q, link, now);
-	if (!q->ringing && q->dry && !q->paused && !q->draining && now >= q->broken_until &&
-	    now >= q->hold_until && link_up(q->doorbell))
-		queue_ring(q);
+	if (q->dry && !q->paused && !q->draining && now >= q->broken_until && now >= q->hold_until)
+		doorbell_wait(&q->doorbell);
 	queue_arm(q, now);
 }

@@ -121,7 +121,7 @@ static void worker_flush_queues(struct worker *w)
 			weights -= q->weight;
 			/* What its doorbell has moved is taken even when all slots are full:
 			 * nobody else was told of it. */
-			if (share == 0 && q->rang && worker_flows(w))
+			if (share == 0 && q->doorbell.rang && worker_flows(w))
 				share = 1;
 		}
 		queue_flush(q, w->link, share);
@@ -132,7 +132,7 @@ static bool worker_all_done(const struct worker *w)
 {
 	for (size_t i = 0; i < w->n_queues; i++) {
 		const struct queue *q = w->queues[i];
-		if (q->n_tasks > 0 || q->claiming || q->rang ||
+		if (q->n_tasks > 0 || q->claiming || q->doorbell.rang ||
 		    (!w->stopping &&
 		     ((!q->dry && !q->paused) || !q->waiting_known || q->waiting > 0)))
 			return false;

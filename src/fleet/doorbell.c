@@ -1,0 +1,69 @@
+#include "fleet/doorbell.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define DOORBELL_MUTE_US 5000000
+
+/* The loop turns, and with it the queue looks whether the link is up. */
+static void doorbell_on_link(void *data, bool up)
+{
+	(void)data;
+	(void)up;
+}
+
+void doorbell_open(struct doorbell *d, struct ev_loop *loop, const struct queue_keys *keys,
+                   const struct options *o, const struct link_config *redis)
+{
+	*d = (struct doorbell){.keys = keys, .options = o};
+	command_init(&d->command);
+	d->link = link_open(loop, redis, doorbell_on_link, d);
+}
+
+void doorbell_close(struct doorbell *d)
+{
+	struct link *link = d->link;
+
+	d->link = NULL;
+	if (!link)
+		return;
+	link_close(link);
+	command_free(&d->command);
+}
+
+static void doorbell_on_rung(void *data, enum link_result result, const redisReply *reply)
+{
+	struct doorbell *d = data;
+
+	d->ringing = false;
+	if (result == LINK_OK)
+		d->rang = d->rang || reply->type == REDIS_REPLY_STRING;
+	else if (result != LINK_LOST && result != LINK_AGAIN) {
+		log_error("doorbell_failed", LOG_STR("queue", d->keys->list),
+		          LOG_STR("error", reply->str));
+		d->mute_until = clock_boot_us() + DOORBELL_MUTE_US;
+	}
+}
+
+void doorbell_wait(struct doorbell *d)
+{
+	struct command *c = &d->command;
+	int64_t block_ms = d->options->lease_ms / 3;
+	char seconds[32];
+
+	if (!d->link || d->ringing || !link_up(d->link) || clock_boot_us() < d->mute_until)
+		return;
+	snprintf(seconds, sizeof(seconds), "%lld.%03lld", (long long)block_ms / 1000,
+	         (long long)block_ms % 1000);
+	command_clear(c);
+	command_str(c, "BLMOVE");
+	command_str(c, d->keys->list);
+	command_str(c, d->keys->arrivals);
+	command_str(c, "RIGHT");
+	command_str(c, "LEFT");
+	command_str(c, seconds);
+	d->ringing = link_send(d->link, c, (int)(block_ms + d->options->command_timeout),
+	                       doorbell_on_rung, d);
+}
