@@ -13,7 +13,6 @@ function fail(text) {
 function emit(line) {
 	gsub(/\\/, "&&", line)
 	gsub(/"/, "\\\\&", line)
-	gsub(/\t/, "\\t", line)
 	printf "\n\t\"%s\\n\"", line
 }
 
