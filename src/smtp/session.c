@@ -281,18 +281,24 @@ static void settle(struct smtp_session *s)
 		session_free(s);
 }
 
-static void on_event(struct smtp_transport *t)
+/* Goes as far as the connection lets us. */
+static void look(struct smtp_session *s)
 {
-	struct smtp_session *s = (struct smtp_session *)((char *)t -
-	                                                 offsetof(struct smtp_session, transport));
-
-	s->busy = true;
 	if (!s->over && (s->phase == SMTP_CONNECT || s->phase == SMTP_HANDSHAKE))
 		smtp_handshake_progress(s);
 	if (!s->over)
 		read_replies(s);
 	if (!s->over && s->phase == SMTP_BODY)
 		smtp_transaction_pump(s);
+}
+
+static void on_event(struct smtp_transport *t)
+{
+	struct smtp_session *s = (struct smtp_session *)((char *)t -
+	                                                 offsetof(struct smtp_session, transport));
+
+	s->busy = true;
+	look(s);
 	settle(s);
 }
 
@@ -303,9 +309,8 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)events;
 	s->busy = true;
 	ev_timer_stop(loop, timer);
-	/* Stopped for a while, we may be late ourselves: the reply may be there. */
-	if (!s->over)
-		read_replies(s);
+	/* Stopped for a while, we may be late ourselves: what was waited for may be there. */
+	look(s);
 	if (!s->over && s->phase != SMTP_CLOSED && !ev_is_active(timer)) {
 		if (s->phase == SMTP_CONNECT)
 			smtp_handshake_next(s, "it does not answer");
@@ -317,6 +322,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 
 void smtp_session_connect(struct smtp_session *s, const struct smtp_addresses *found)
 {
+	ev_now_update(s->client->loop); /* deadlines count from now, not from when the loop woke */
 	s->addresses = *found;
 	smtp_session_limit(s, s->client->config->connect_ms * SMTP_CONNECT_LIMIT);
 	smtp_handshake_connect(s);
@@ -331,6 +337,7 @@ void smtp_session_begin(struct smtp_session *s, struct smtp_envelope *e)
 {
 	s->envelope = e;
 	e->session = s;
+	ev_now_update(s->client->loop);
 	smtp_session_limit(s, s->client->config->command_ms * SMTP_COMMAND_LIMIT);
 	smtp_transaction_start(s);
 	/* Within its own event handler nobody would look at that any more. */
