@@ -122,8 +122,8 @@ static char *with_line_ends(const char *text, size_t n, const char *to, size_t *
 		}
 		if (text[i] == '\r' && i + 1 < n && text[i + 1] == '\n')
 			i++;
-		memcpy(copy + len, to, n_to);
-		len += n_to;
+		for (size_t k = 0; k < n_to; k++)
+			copy[len++] = to[k];
 	}
 	*n_copy = len;
 	return copy;
@@ -134,7 +134,7 @@ static char *with_line_ends(const char *text, size_t n, const char *to, size_t *
 static void add_quoted_printable(struct buf *out, const char *text, size_t n)
 {
 	static const char hex[] = "0123456789ABCDEF";
-	char line[ENCODED_LINE + 2];
+	char line[ENCODED_LINE];
 	size_t len = 0;
 
 	for (size_t i = 0; i < n; i++) {
@@ -144,13 +144,13 @@ static void add_quoted_printable(struct buf *out, const char *text, size_t n)
 		const bool literal = blank ? !last : c > ' ' && c < 0x7f && c != '=';
 
 		if (c != '\n' && len + (literal ? 1 : 3) + (last ? 0 : 1) > ENCODED_LINE) {
-			memcpy(line + len, "=\r\n", 3);
-			buf_add(out, line, len + 3);
+			buf_add(out, line, len);
+			buf_add(out, "=\r\n", 3);
 			len = 0;
 		}
 		if (c == '\n') {
-			memcpy(line + len, "\r\n", 2);
-			buf_add(out, line, len + 2);
+			buf_add(out, line, len);
+			buf_add(out, "\r\n", 2);
 			len = 0;
 		} else if (literal) {
 			line[len++] = (char)c;

@@ -1,5 +1,6 @@
 #include "mail/job.h"
 
+#include <glib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -118,8 +119,7 @@ void job_free(struct job *j)
 	mem_free(j);
 }
 
-/* --- the key of what is not valid
- * --------------------------------------------------------------- */
+/* --- the key of what is not valid ------------------------------------------------------------- */
 
 static char *valid_copy(const cJSON *value)
 {
@@ -131,7 +131,7 @@ static char *valid_copy(const cJSON *value)
 
 static const char *skip_space(const char *at, const char *end)
 {
-	while (at < end && memchr(" \t\r\n", *at, 4) != NULL)
+	while (at < end && g_ascii_isspace(*at))
 		at++;
 	return at;
 }

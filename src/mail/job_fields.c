@@ -28,8 +28,7 @@ static void fault(struct reader *r, const char *field, const char *what)
 	faults_field(r->faults, field, -1, what);
 }
 
-/* --- strings
- * ------------------------------------------------------------------------------------ */
+/* --- strings ---------------------------------------------------------------------------------- */
 
 /* The string, or NULL: it is not given, or something else (a fault). */
 static const char *get_string(struct reader *r, const char *field, const cJSON *value)
@@ -198,8 +197,7 @@ static void read_traceparent(struct reader *r, const char *field, const cJSON *v
 		r->job->traceparent = mem_strdup(value->valuestring);
 }
 
-/* --- numbers and choices
- * ------------------------------------------------------------------------ */
+/* --- numbers and choices ---------------------------------------------------------------------- */
 
 /* Without its fraction, for whoever computed it; false: it is not given, or a fault. */
 static bool get_number(struct reader *r, const char *field, const cJSON *value, double min,
@@ -282,28 +280,35 @@ static void read_on_unknown(struct reader *r, const char *field, const cJSON *va
 		fault(r, field, "must be \"retry\", \"hold\" or \"fail\"");
 }
 
-/* --- addresses
- * ---------------------------------------------------------------------------------- */
+/* --- addresses -------------------------------------------------------------------------------- */
+
+/* {"email":…, "name":…} */
+static bool read_parts(const cJSON *value, struct address *out, const char **why)
+{
+	const cJSON *email = cJSON_GetObjectItemCaseSensitive(value, "email");
+	const cJSON *name = cJSON_GetObjectItemCaseSensitive(value, "name");
+
+	if (email == NULL || !cJSON_IsString(email))
+		return false;
+	if (name == NULL || cJSON_IsNull(name))
+		return address_make(out, email->valuestring, NULL, why);
+	if (cJSON_IsString(name))
+		return address_make(out, email->valuestring, name->valuestring, why);
+	*why = "must have a name that is a string";
+	return false;
+}
 
 /* index: its place in an array, or -1. */
 static bool read_address(struct reader *r, const char *field, long index, const cJSON *value,
                          struct address *out)
 {
 	const char *why = "must be a valid email address";
-	const cJSON *email, *name;
 	bool ok = false;
 
-	if (cJSON_IsString(value)) {
+	if (cJSON_IsString(value))
 		ok = address_parse(out, value->valuestring, strlen(value->valuestring), &why);
-	} else if (cJSON_IsObject(value)) {
-		email = cJSON_GetObjectItemCaseSensitive(value, "email");
-		name = cJSON_GetObjectItemCaseSensitive(value, "name");
-		if (name != NULL && !cJSON_IsNull(name) && !cJSON_IsString(name))
-			why = "must have a name that is a string";
-		else if (cJSON_IsString(email))
-			ok = address_make(out, email->valuestring,
-			                  cJSON_IsString(name) ? name->valuestring : NULL, &why);
-	}
+	else if (cJSON_IsObject(value))
+		ok = read_parts(value, out, &why);
 	if (!ok)
 		faults_field(r->faults, field, index, why);
 	return ok;
@@ -354,7 +359,7 @@ static void read_kind(struct reader *r, const char *field, const cJSON *value,
 {
 	long index = 0;
 
-	if (count_addresses(value) == 0)
+	if (value == NULL || count_addresses(value) == 0)
 		return;
 	if (!cJSON_IsArray(value)) {
 		read_recipient(r, field, -1, value, kind);
@@ -382,8 +387,7 @@ static void read_recipients(struct reader *r, const cJSON *to, const cJSON *cc, 
 	read_kind(r, "bcc", bcc, JOB_BCC);
 }
 
-/* --- lists
- * -------------------------------------------------------------------------------------- */
+/* --- lists ------------------------------------------------------------------------------------ */
 
 /* The number of members of an array or object; 0: it is not given, or a fault. */
 static size_t count_members(struct reader *r, const char *field, const cJSON *value, bool object,
@@ -499,8 +503,7 @@ static void read_metadata(struct reader *r, const char *field, const cJSON *valu
 	}
 }
 
-/* --- all of them
- * -------------------------------------------------------------------------------- */
+/* --- all of them ------------------------------------------------------------------------------ */
 
 enum member { TO, CC, BCC, N_RECIPIENTS };
 

@@ -274,24 +274,30 @@ static bool scan_text(struct scan *s)
 	return true;
 }
 
+struct member {
+	const cJSON *item;
+};
+
 static int compare_names(const void *a, const void *b)
 {
-	return strcmp((*(const cJSON *const *)a)->string, (*(const cJSON *const *)b)->string);
+	const struct member *x = a, *y = b;
+
+	return strcmp(x->item->string, y->item->string);
 }
 
 /* A member of the object whose name another one has too, or NULL. */
 static const cJSON *find_twin_sorted(const cJSON *object, size_t n)
 {
-	const cJSON **members = mem_array(n, sizeof(*members));
+	struct member *members = mem_array(n, sizeof(*members));
 	const cJSON *twin = NULL;
 	size_t i = 0;
 
 	for (const cJSON *m = object->child; m != NULL; m = m->next)
-		members[i++] = m;
+		members[i++].item = m;
 	qsort(members, n, sizeof(*members), compare_names);
 	for (i = 1; i < n && twin == NULL; i++)
 		if (compare_names(&members[i - 1], &members[i]) == 0)
-			twin = members[i];
+			twin = members[i].item;
 	mem_free(members);
 	return twin;
 }

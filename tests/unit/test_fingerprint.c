@@ -75,7 +75,7 @@ static void test_same_mail(void **state)
 		"\"expiresAt\":1795514400001,\"provider\":\"p\",\"maxAttempts\":2,\"onUnknown\":\"hold\","
 		"\"tenant\":\"t\",\"tags\":[\"x\"],\"metadata\":{\"a\":\"b\"},"
 		"\"webhookUrl\":\"https://x.org/\",\"unknown\":[1,2]",
-		BASE ",\"html\":null,\"attachments\":[],\"headers\":{}",
+		BASE ",\"html\":null,\"from\":null,\"attachments\":[],\"headers\":{}",
 	};
 
 	(void)state;

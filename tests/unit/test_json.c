@@ -72,6 +72,7 @@ static void test_refuses_what_is_not(void **state)
 		{TEXT("{\x01}"), "a name was expected"},
 		{TEXT("\"\xff\""), "broken UTF-8"},
 		{TEXT("\"aaaaaaaaaaaaaaaaaa\x80\""), "broken UTF-8"},
+		{TEXT("\"aaaaaaaaaaaaaaaaaa\xff aaaaaaaaaaaaaaa\""), "broken UTF-8"},
 		{TEXT("\"\xc0\xaf\""), "broken UTF-8"},
 		{TEXT("\"\xed\xa0\x80\""), "broken UTF-8"},
 		{TEXT("\"\xf5\x80\x80\x80\""), "broken UTF-8"},

@@ -203,8 +203,7 @@ static void test_no_text_can_break_lines(void **state)
 	mem_free(longest);
 }
 
-/* --- ids and boundaries
- * ------------------------------------------------------------------------- */
+/* --- ids and boundaries ----------------------------------------------------------------------- */
 
 static void test_id_is_derived_from_key_and_fingerprint(void **state)
 {
@@ -299,8 +298,7 @@ static void test_reserved_headers(void **state)
 		assert_false(message_header_reserved(others[i]));
 }
 
-/* --- read by another
- * ---------------------------------------------------------------------------- */
+/* --- read by another -------------------------------------------------------------------------- */
 
 /* Composes each "<bytes>\n<JSON>" of `jobs` and appends "<bytes> <bytes>\n<JSON><message>". */
 static size_t compose_all(const char *jobs, struct buf *records)
