@@ -107,7 +107,4 @@ char *job_key_of_invalid(const char *payload, size_t len) MUST_CHECK;
 /* 1-256 bytes of ASCII or UTF-8 without control characters and without braces. */
 bool job_key_valid(const char *key, size_t len);
 
-/* RFC 3339 date-time to epoch ms: timestamp.h. */
-bool job_parse_time(const char *text, int64_t *ms) MUST_CHECK;
-
 #endif

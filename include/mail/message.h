@@ -46,7 +46,8 @@ void message_id(char out[MESSAGE_MAX_ID], const char *key, const struct job *job
 bool message_compose(struct buf *out, const struct job *job, const char *message_id, int64_t date_ms,
                      struct error *err) MUST_CHECK;
 
-void message_init(void); /* once, before the first composition (g_mime_init) */
+/* Starts GMime, which addresses may need, so that it delays no mail; not needed otherwise. */
+void message_init(void);
 
 /* Is this header's name one that a job may not set (From, To, Cc, Bcc, Sender, Subject, Date,
  * Message-ID, Reply-To, MIME-Version, Content-*, Return-Path, Received, DKIM-Signature,

@@ -10,18 +10,12 @@
 #include "mail/job_fields.h"
 #include "mail/json.h"
 #include "mail/text.h"
-#include "mail/timestamp.h"
 
 #define KEY_FIELD "idempotencyKey"
 
 bool job_key_valid(const char *key, size_t len)
 {
 	return text_is_key(key, len, JOB_MAX_KEY);
-}
-
-bool job_parse_time(const char *text, int64_t *ms)
-{
-	return timestamp_parse(text, ms);
 }
 
 /* The payload as an object (cJSON_Delete), or NULL with a fault. */

@@ -60,7 +60,8 @@ static void test_reads_one_address(void **state)
 		{"a@" LABEL_63 ".org", "a@" LABEL_63 ".org", "", true},
 		{"a@[192.0.2.1]", "a@[192.0.2.1]", "", true},
 		{"a@[IPv6:2001:db8::1]", "a@[IPv6:2001:db8::1]", "", true},
-		/* internationalized: the domain becomes its A-label (IDNA 2008: the sharp s stays) */
+		/* internationalized: the domain becomes its A-label (IDNA 2008: the sharp s
+		 * stays) */
 		{"a@stra\xc3\x9f"
 	         "e.de",
 	         "a@xn--strae-oqa.de", "", true},
