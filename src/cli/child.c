@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +40,19 @@ static bool redirect(int log_fd)
 	       dup2(out, STDERR_FILENO) >= 0;
 }
 
+/* execvp takes what it does not change as if it did. */
+static char **copy_argv(const char *const *argv)
+{
+	char **copy;
+	size_t n = 0;
+
+	while (argv[n] != NULL)
+		n++;
+	copy = mem_array(n + 1, sizeof(*copy));
+	memcpy(copy, argv, n * sizeof(*copy));
+	return copy;
+}
+
 static void become(const struct child_spec *spec, pid_t parent, int log_fd, int report)
 {
 	sigset_t none;
@@ -59,7 +71,7 @@ static void become(const struct child_spec *spec, pid_t parent, int log_fd, int 
 		for (int fd = STDERR_FILENO + 1; fd < 256; fd++)
 			if (fd != report)
 				(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
-		execvp(spec->argv[0], (char *const *)(uintptr_t)spec->argv);
+		execvp(spec->argv[0], copy_argv(spec->argv));
 	}
 	why = errno;
 	(void)!write(report, &why, sizeof(why));

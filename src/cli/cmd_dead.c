@@ -111,6 +111,11 @@ static void show_for_people(const struct dead *d, const struct dead_letter *l)
 	buf_addf(&out, "  id         %s\n  queue      %s\n  dead       %s  (%s ago)\n", l->id,
 	         l->queue->list, human_time(when, l->dead_at),
 	         human_duration(age, d->now - l->dead_at));
+	if (l->key != NULL && (l->mail.key == NULL || strcmp(l->key, l->mail.key) != 0)) {
+		buf_add_str(&out, "  pushed as  ");
+		human_text(&out, l->key, strlen(l->key));
+		buf_add_char(&out, '\n');
+	}
 	mail_view_write(&l->mail, &d->term, d->now, &out);
 	buf_addf(&out, "\n  payload    %zu bytes", l->payload_len);
 	if (l->payload == NULL)

@@ -27,6 +27,8 @@ static int show_once(struct args *a, struct sync *s, const struct queue_set *que
 		jsonout_print(fleet_view_json(&view));
 	} else {
 		buf_init(&frame, FRAME_BYTES);
+		if (!term->tty && term->n_lines > 0)
+			buf_add_char(&frame, '\n');
 		fleet_view_write(&view, term, &frame);
 		term_frame(term, &frame);
 		buf_free(&frame);

@@ -32,6 +32,8 @@ static int paint(struct sync *s, const struct mail_view *v, struct term *term)
 	if (!query_now(s, &err, &now))
 		return cmd_fail(CMD_REDIS, "%s", err.text);
 	buf_init(&frame, FRAME_BYTES);
+	if (!term->tty && term->n_lines > 0)
+		buf_add_char(&frame, '\n');
 	mail_view_write(v, term, now, &frame);
 	term_frame(term, &frame);
 	buf_free(&frame);

@@ -473,29 +473,35 @@ static void clean_up(struct up *u)
 	free(u->exe); /* realpath's own */
 }
 
+static int start(struct up *u)
+{
+	struct error err;
+
+	if (!configure(u, &err))
+		return cmd_fail(CMD_USAGE, "%s", err.text);
+	if (!args_int(u->args, "workers", 1, CREW_MAX, &u->n_workers) ||
+	    !args_int(u->args, "redis-port", 1, 65535, &u->port))
+		return CMD_USAGE;
+	if (!start_redis(u, &err))
+		return cmd_fail(CMD_REDIS, "%s", err.text);
+	if (!prepare_worker(u, &err) || !start_workers(u, &err))
+		return cmd_fail(CMD_USAGE, "%s", err.text);
+	return CMD_OK;
+}
+
 static int run(struct args *a)
 {
-	struct up *u;
-	struct error err;
+	struct up *u = mem_zalloc(sizeof(*u));
 	int code;
 
-	u = mem_zalloc(sizeof(*u));
 	u->args = a;
 	u->redis.lock = -1;
 	u->loop = ev_default_loop(EVFLAG_AUTO);
 	signal(SIGPIPE, SIG_IGN);
 	term_init(&u->term, stderr);
 	watch(u);
-	if (!configure(u, &err))
-		u->code = cmd_fail(CMD_USAGE, "%s", err.text);
-	else if (!args_int(a, "workers", 1, CREW_MAX, &u->n_workers) ||
-	         !args_int(a, "redis-port", 1, 65535, &u->port))
-		u->code = CMD_USAGE;
-	else if (!start_redis(u, &err))
-		u->code = cmd_fail(CMD_REDIS, "%s", err.text);
-	else if (!prepare_worker(u, &err) || !start_workers(u, &err))
-		u->code = cmd_fail(CMD_USAGE, "%s", err.text);
-	else
+	u->code = start(u);
+	if (u->code == CMD_OK)
 		serve(u);
 	clean_up(u);
 	code = u->code;

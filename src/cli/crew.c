@@ -133,9 +133,10 @@ static void member_on_child(struct ev_loop *loop, ev_child *child, int events)
 	} else if (!c->stopping) {
 		member_start_again(m, fate);
 		return;
-	} else if (!WIFEXITED(child->rstatus) || WEXITSTATUS(child->rstatus) != 0) {
-		if (!c->misconfigured)
-			member_notice(m, fate);
+	} else if (child->rstatus != 0 && !c->misconfigured &&
+	           !(WIFSIGNALED(child->rstatus) && WTERMSIG(child->rstatus) == SIGTERM)) {
+		/* SIGTERM is ours, come before it could be caught. */
+		member_notice(m, fate);
 	}
 	crew_check_end(c);
 }

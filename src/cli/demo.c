@@ -145,9 +145,12 @@ static void write_story(const struct demo *d, struct buf *out, const struct mail
 	write_route(&d->term, out, v);
 	if (!v->found)
 		return;
-	if (!mail_view_settled(v) && v->next_attempt_at > d->now)
-		buf_addf(out, "%snext in %s", out->len > 0 ? "  " : "",
-		         human_duration(in, v->next_attempt_at - d->now));
+	if (mail_view_is(v, "retrying") || mail_view_is(v, "scheduled"))
+		buf_addf(out, "%s%s%s", out->len > 0 ? "  " : "",
+		         v->next_attempt_at > d->now ? "in " : "due",
+		         v->next_attempt_at > d->now
+		                 ? human_duration(in, v->next_attempt_at - d->now)
+		                 : "");
 	else if (mail_view_settled(v) && !mail_view_is(v, "sent") && v->error != NULL)
 		buf_addf(out, "%s%s", out->len > 0 ? "  " : "", v->error);
 	if (v->duplicates > 0)

@@ -17,6 +17,7 @@ enum draft_kind {
 	DRAFT_DURATION, /* milliseconds */
 	DRAFT_FILE,     /* a string: what the file holds */
 	DRAFT_LIST,     /* an array of strings */
+	DRAFT_ONE_MORE, /* a string; an array of them when there are more */
 	DRAFT_PAIRS,    /* an object of strings: "name: value" or "name=value" */
 	DRAFT_ATTACH,   /* an array of attachments: files */
 	DRAFT_INLINE    /* the same with a content id: "id=file" */
@@ -27,9 +28,9 @@ static const struct draft_flag {
 	enum draft_kind kind;
 	char separator; /* of DRAFT_PAIRS */
 } table[] = {
-	{"to", "to", DRAFT_LIST, 0},
-	{"cc", "cc", DRAFT_LIST, 0},
-	{"bcc", "bcc", DRAFT_LIST, 0},
+	{"to", "to", DRAFT_ONE_MORE, 0},
+	{"cc", "cc", DRAFT_ONE_MORE, 0},
+	{"bcc", "bcc", DRAFT_ONE_MORE, 0},
 	{"from", "from", DRAFT_TEXT, 0},
 	{"reply-to", "replyTo", DRAFT_TEXT, 0},
 	{"subject", "subject", DRAFT_TEXT, 0},
@@ -86,6 +87,23 @@ static cJSON *member(cJSON *job, const char *name, bool array)
 	else if (m == NULL)
 		m = cJSON_AddObjectToObject(job, name);
 	return m;
+}
+
+static void add_one_more(cJSON *job, const char *name, const char *value)
+{
+	cJSON *first = cJSON_GetObjectItemCaseSensitive(job, name), *list;
+
+	if (first == NULL) {
+		cJSON_AddStringToObject(job, name, value);
+		return;
+	}
+	list = first;
+	if (!cJSON_IsArray(first)) {
+		list = cJSON_CreateArray();
+		cJSON_AddItemToArray(list, cJSON_DetachItemViaPointer(job, first));
+		cJSON_AddItemToObject(job, name, list);
+	}
+	cJSON_AddItemToArray(list, cJSON_CreateString(value));
 }
 
 static bool add_pair(cJSON *job, const struct draft_flag *f, const char *value, struct error *err)
@@ -178,6 +196,9 @@ static bool add(const struct args *a, cJSON *job, const struct draft_flag *f, co
 	switch (f->kind) {
 	case DRAFT_LIST:
 		cJSON_AddItemToArray(member(job, f->member, true), cJSON_CreateString(value));
+		return true;
+	case DRAFT_ONE_MORE:
+		add_one_more(job, f->member, value);
 		return true;
 	case DRAFT_PAIRS:
 		return add_pair(job, f, value, err);

@@ -16,9 +16,14 @@ static void step(struct intake *in)
 	in->at++;
 }
 
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 static void skip_blanks(struct intake *in)
 {
-	while (in->at < in->end && memchr(" \t\r\n", *in->at, 4) != NULL)
+	while (in->at < in->end && is_blank(*in->at))
 		step(in);
 }
 

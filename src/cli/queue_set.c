@@ -22,15 +22,28 @@ static bool add(struct queue_set *q, const char *name, struct error *err)
 	return true;
 }
 
-/* "mail:queue:high*6, mail:queue*3": the weights are the workers' business. */
+/* What stands before the weight, without blanks around it: " mail:queue *3". */
+static char *name_of(const char *entry, size_t n)
+{
+	size_t from = 0, to = 0;
+
+	while (to < n && entry[to] != '*')
+		to++;
+	while (from < to && entry[from] == ' ')
+		from++;
+	while (to > from && entry[to - 1] == ' ')
+		to--;
+	return mem_strndup(entry + from, to - from);
+}
+
+/* "mail:queue:high*6,mail:queue*3": the weights are the workers' business. */
 static bool add_all(struct queue_set *q, const char *list, struct error *err)
 {
 	bool ok = true;
 
 	while (*list != '\0' && ok) {
 		size_t n = strcspn(list, ",");
-		size_t from = strspn(list, " "), to = from + strcspn(list + from, "*, ");
-		char *name = mem_strndup(list + from, (to < n ? to : n) - (from < n ? from : n));
+		char *name = name_of(list, n);
 
 		ok = *name == '\0' || add(q, name, err);
 		mem_free(name);

@@ -2,6 +2,7 @@
 
 #include <langinfo.h>
 #include <locale.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -95,14 +96,25 @@ void term_paint(const struct term *t, struct buf *b, enum paint paint, const cha
 		buf_add_str(b, "\033[0m");
 }
 
+/* A frame that is repainted must fit on the screen: what has scrolled away cannot be reached. */
+static size_t most_lines(const struct term *t)
+{
+	struct winsize size;
+
+	if (!t->tty || t->n_lines == 0 || ioctl(fileno(t->out), TIOCGWINSZ, &size) != 0 ||
+	    size.ws_row < 2)
+		return SIZE_MAX;
+	return size.ws_row - 1U;
+}
+
 void term_frame(struct term *t, const struct buf *frame)
 {
 	const char *line = buf_str(frame), *end;
-	size_t n = 0;
+	size_t n = 0, most = most_lines(t);
 
 	if (t->tty && t->n_lines > 0)
 		fprintf(t->out, "\033[%zuA", t->n_lines);
-	for (; (end = strchr(line, '\n')) != NULL; line = end + 1, n++) {
+	for (; n < most && (end = strchr(line, '\n')) != NULL; line = end + 1, n++) {
 		fwrite(line, 1, (size_t)(end - line), t->out);
 		fputs(t->tty ? "\033[K\n" : "\n", t->out);
 	}

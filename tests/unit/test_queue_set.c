@@ -1,0 +1,98 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cli/queue_set.h"
+
+static void load(struct queue_set *q, const char *queues)
+{
+	struct options o = {.key_prefix = (char[]){"mail"}, .queues = strdup(queues)};
+	struct error err;
+
+	assert_non_null(o.queues);
+	if (!queue_set_load(q, &o, NULL, &err))
+		fail_msg("%s: %s", queues, err.text);
+	free(o.queues);
+}
+
+/* The names, joined. */
+static void expect(const char *queues, const char *want)
+{
+	struct queue_set q;
+	char names[1024] = "";
+
+	load(&q, queues);
+	for (size_t i = 0; i < q.n; i++)
+		snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", i ? " " : "",
+		         q.keys[i].list);
+	assert_string_equal(names, want);
+	queue_set_free(&q);
+}
+
+static void test_names(void **state)
+{
+	(void)state;
+	expect("", "mail:queue");
+	expect("mail:queue", "mail:queue");
+	expect("mail:queue:high*6,mail:queue*3,mail:queue:low",
+	       "mail:queue:high mail:queue mail:queue:low");
+	expect(" a * 2 , b ,, a*9,", "a b");
+}
+
+static void test_only(void **state)
+{
+	struct options o = {.key_prefix = (char[]){"mail"}, .queues = (char[]){"a,b"}};
+	struct queue_set q;
+	struct error err;
+
+	(void)state;
+	assert_true(queue_set_load(&q, &o, "c", &err));
+	assert_int_equal(q.n, 1);
+	assert_non_null(queue_set_find(&q, "c"));
+	assert_null(queue_set_find(&q, "a"));
+	queue_set_free(&q);
+	assert_false(queue_set_load(&q, &o, "with a blank", &err));
+	o.queues = (char[]){"a,{b}"};
+	assert_false(queue_set_load(&q, &o, NULL, &err));
+	assert_non_null(strstr(err.text, "QUEUES"));
+}
+
+static void test_choose(void **state)
+{
+	struct queue_set q;
+
+	(void)state;
+	load(&q, "mail:queue:high*6,mail:queue*3,mail:queue:low");
+	for (int priority = -1; priority <= 10; priority++) {
+		const char *want = priority >= 7                    ? "mail:queue:high"
+		                   : priority >= 0 && priority <= 3 ? "mail:queue:low"
+		                                                    : "mail:queue";
+
+		assert_string_equal(queue_set_choose(&q, priority)->list, want);
+	}
+	queue_set_free(&q);
+	load(&q, "only:high,other:high");
+	assert_string_equal(queue_set_choose(&q, -1)->list, "only:high");
+	assert_string_equal(queue_set_choose(&q, 0)->list, "only:high");
+	queue_set_free(&q);
+	load(&q, "plain");
+	assert_string_equal(queue_set_choose(&q, 9)->list, "plain");
+	queue_set_free(&q);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_only),
+		cmocka_unit_test(test_choose),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
