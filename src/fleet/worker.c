@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "mail/address.h"
 #include "mail/message.h"
 
 #define WORKER_EMPTY_TICK_US 100000 /* how often --drain looks whether all is done */
@@ -380,11 +381,27 @@ static char *worker_make_name(const struct options *o)
 	return mem_printf("%s-%d-%04x", host, (int)getpid(), (unsigned)(random_u64() & 0xffff));
 }
 
+/* A sender that is no address would bury every job that names none. */
+static bool worker_check_sender(const struct options *o, struct error *err)
+{
+	struct address a;
+	const char *why;
+
+	if (o->mail_from[0] == '\0')
+		return true;
+	if (!address_parse(&a, o->mail_from, strlen(o->mail_from), &why))
+		return error_set(err, "MAIL_FROM %s", why);
+	address_free(&a);
+	return true;
+}
+
 static bool worker_start(struct worker *w, struct error *err)
 {
 	struct link_config redis;
 	bool ok;
 
+	if (!worker_check_sender(w->options, err))
+		return false;
 	if (!link_config_parse(&redis, w->options->redis_url, err))
 		return false;
 	redis.timeout_ms = (int)w->options->command_timeout;
