@@ -68,10 +68,13 @@ static void test_renewal_goes_before_adoption(void **state)
 
 	claim_alive(r);
 	claim_known(r, LEASES, "mine", NULL, -1000);
+	claim_known(r, LEASES, "mine2", "4", 1000);
 	claim_known(r, LEASES, "orphan", NULL, -1000);
-	struct claim c = claim_make(r, (struct claim_limits){.max = 5, .renewals = "mine 1"});
+	claim_push(r, "listed");
+	struct claim c = claim_make(
+		r, (struct claim_limits){.max = 2, .renewals = "mine 1 mine2 4", .ids = "a b"});
 	assert_string_equal(c.lost, "");
-	assert_string_equal(c.jobs, "orphan:2:1:again:payload-of-orphan");
+	assert_string_equal(c.jobs, "orphan:2:1:again:payload-of-orphan a:1:0:new:listed");
 	claim_free(&c);
 }
 
