@@ -12,7 +12,7 @@ struct http_multi {
 	struct ev_loop *loop;
 	CURLM *multi;
 	ev_timer timer; /* libcurl's */
-	/* A transfer has this socket now; -1: that one no more. From within libcurl. May be NULL. */
+	/* A transfer has this socket now; gone: has it no more. From within libcurl. May be NULL. */
 	void (*on_socket)(CURL *easy, int fd, bool gone);
 	/* libcurl has done something, and has returned: transfers may be over. */
 	void (*on_progress)(struct http_multi *m);

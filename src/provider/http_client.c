@@ -133,12 +133,9 @@ static void on_socket(CURL *easy, int fd, bool gone)
 {
 	struct http_request *r = request_of(easy); /* NULL: libcurl's own, to close connections */
 
-	if (r == NULL)
-		return;
-	if (!gone)
+	/* Kept when it is gone: after a FIN libcurl looks at it no more, but hung_up() must. */
+	if (r != NULL && !gone)
 		r->fd = fd;
-	else if (r->fd == fd)
-		r->fd = -1;
 }
 
 /* --- one request ------------------------------------------------------------------------------ */
@@ -344,6 +341,12 @@ enum http_end http_client_classify(CURLcode rc, const char *text)
 	}
 }
 
+/* libcurl wanted to send it again on another connection, and could not. */
+static bool resend_refused(const struct http_request *r)
+{
+	return r->starts > 1 || r->rc == CURLE_SEND_FAIL_REWIND;
+}
+
 static void describe(struct http_request *r, struct http_result *result)
 {
 	const char *why = r->error[0] != '\0' ? r->error : curl_easy_strerror(r->rc);
@@ -361,13 +364,16 @@ static void describe(struct http_request *r, struct http_result *result)
 		why = "it answered before it had the whole request";
 	} else if (r->hung_up) {
 		why = "the server closed the connection";
-	} else if (r->starts > 1) {
+	} else if (resend_refused(r)) {
 		why = "the connection died";
 	} else if (r->timed_out) {
 		result->end = HTTP_END_TIMEOUT;
 		why = r->passed ? "no reply in time" : "it could not be sent in time";
 	} else {
 		result->end = http_client_classify(r->rc, why);
+		/* Once it is under way, these are about what came back. */
+		if (result->end == HTTP_END_CLIENT && r->starts > 0)
+			result->end = HTTP_END_LOST;
 	}
 	snprintf(result->why, sizeof(result->why), "%s", why);
 }
@@ -375,14 +381,13 @@ static void describe(struct http_request *r, struct http_result *result)
 /* A connection that was kept alive may be dead already, which shows only when it is used. */
 static bool may_restart(const struct http_request *r, const struct http_result *result)
 {
-	long opened = 0;
+	long opened = 1;
 
 	if (r->restarted || r->passed || r->held_told || r->answered || r->timed_out ||
 	    result->end != HTTP_END_LOST)
 		return false;
-	return r->starts > 1 ||
-	       (curl_easy_getinfo(r->easy, CURLINFO_NUM_CONNECTS, &opened) == CURLE_OK &&
-	        opened == 0 && r->starts == 1);
+	(void)curl_easy_getinfo(r->easy, CURLINFO_NUM_CONNECTS, &opened);
+	return resend_refused(r) || (opened == 0 && r->starts == 1);
 }
 
 static void finish(struct http_request *r)

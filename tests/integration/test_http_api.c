@@ -18,15 +18,13 @@
 /* Each provider against a server that knows only its documentation: what a job holds must arrive,
  * and every documented reply must come to its outcome. */
 
-#define CREDENTIALS "test-key-123"
-
 struct world {
 	struct ev_loop *loop;
 	struct options options;
 	struct http_server *server;
 };
 
-static int set_up(void **state)
+static int begin(void **state)
 {
 	struct world *w = calloc(1, sizeof(*w));
 
@@ -38,7 +36,7 @@ static int set_up(void **state)
 	return 0;
 }
 
-static int tear_down(void **state)
+static int end(void **state)
 {
 	struct world *w = *state;
 
@@ -46,6 +44,12 @@ static int tear_down(void **state)
 	options_free(&w->options);
 	ev_loop_destroy(w->loop);
 	free(w);
+	return 0;
+}
+
+static int set_up(void **state)
+{
+	http_server_clear(((struct world *)*state)->server);
 	return 0;
 }
 
@@ -221,13 +225,13 @@ static void test_resend_carries(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_sendgrid_carries, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_mailgun_carries, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_ses_carries, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_ses_simple_carries, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_postmark_carries, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_resend_carries, set_up, tear_down),
+		cmocka_unit_test_setup(test_sendgrid_carries, set_up),
+		cmocka_unit_test_setup(test_mailgun_carries, set_up),
+		cmocka_unit_test_setup(test_ses_carries, set_up),
+		cmocka_unit_test_setup(test_ses_simple_carries, set_up),
+		cmocka_unit_test_setup(test_postmark_carries, set_up),
+		cmocka_unit_test_setup(test_resend_carries, set_up),
 	};
 
-	return cmocka_run_group_tests_name("http_api", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("http_api", tests, begin, end);
 }

@@ -136,6 +136,19 @@ struct tally *http_server_tally(const struct http_server *s)
 	return t;
 }
 
+void http_server_clear(struct http_server *s)
+{
+	static const char *const files[] = {"connections", "heads", "held",
+	                                    "wholes",      "wrong", "taken"};
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		char *path = path_in(s, files[i]);
+
+		tmpdir_remove(path);
+		free(path);
+	}
+}
+
 void http_server_check(const struct http_server *s)
 {
 	char *wrong = http_server_read(s, "wrong"), *err = process_stderr(s->process);

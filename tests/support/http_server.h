@@ -45,6 +45,8 @@ char *http_server_read(const struct http_server *s, const char *file) MUST_CHECK
 char *http_server_mail(const struct http_server *s, size_t n) MUST_CHECK;
 struct tally *http_server_tally(const struct http_server *s) MUST_CHECK;
 
+void http_server_clear(struct http_server *s); /* it forgets what it has noted and kept */
+
 /* Fails the test with what was not as documented, if anything was. */
 void http_server_check(const struct http_server *s);
 

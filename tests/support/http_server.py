@@ -84,7 +84,7 @@ class Server:
         return name if met <= int(times) else None
 
     def keep(self, mail, shown):
-        self.n += 1
+        self.n = self.n + 1 if os.path.exists(self.path("taken")) else 1  # else it was cleared
         with open(self.path(f"{self.n}.json"), "w", encoding="utf-8") as f:
             f.write(shown)
         recipients = ",".join(a["email"] for kind in ("to", "cc", "bcc") for a in mail[kind])
@@ -232,13 +232,6 @@ class Connection:
             return False
         return True
 
-    async def accept(self, r, name):
-        """An API's own replies. True: the mail is kept."""
-        answer = http_shapes.answer(r, name)
-        if name == "continue":
-            await self.send(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nX-A: b\r\n\r\n")
-        await self.reply(*answer)
-
     async def exchange(self):
         """One request; False: no more on this connection."""
         try:
@@ -252,6 +245,8 @@ class Connection:
         await self.at_head(r)
         await self.body(r)
         self.server.note("wholes", f"{r.method} {r.target}")
+        if r.behaviour == "continue":
+            await self.send(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nX-A: b\r\n\r\n")
         if r.behaviour == "dead-next":
             self.close_next = True
         if r.api == "plain" or r.method == "GET":
@@ -275,7 +270,7 @@ class Connection:
         elif not http_shapes.refuses(name) and name not in http_shapes.LOSES:
             self.server.keep(mail, http_shapes.show(mail))
         if not (name and await self.misbehave(name)):
-            await self.accept(r, name)
+            await self.reply(*http_shapes.answer(r, name))
         return True
 
 
