@@ -8,75 +8,12 @@
 
 #include <cmocka.h>
 
+#include "support/http_world.h"
+#include "support/wait.h"
 #include <cjson/cJSON.h>
-#include <ev.h>
 
-#include "provider/provider.h"
-#include "support/delivery.h"
-#include "support/http_server.h"
-
-/* Each provider against a server that knows only its documentation: what a job holds must arrive,
- * and every documented reply must come to its outcome. */
-
-struct world {
-	struct ev_loop *loop;
-	struct options options;
-	struct http_server *server;
-};
-
-static int begin(void **state)
-{
-	struct world *w = calloc(1, sizeof(*w));
-
-	assert_non_null(w);
-	w->loop = ev_loop_new(EVFLAG_AUTO);
-	delivery_options(&w->options);
-	w->server = http_server_start();
-	*state = w;
-	return 0;
-}
-
-static int end(void **state)
-{
-	struct world *w = *state;
-
-	http_server_free(w->server);
-	options_free(&w->options);
-	ev_loop_destroy(w->loop);
-	free(w);
-	return 0;
-}
-
-static int set_up(void **state)
-{
-	http_server_clear(((struct world *)*state)->server);
-	return 0;
-}
-
-static const char *const dsns[] = {
-	"sendgrid://test-key-123@default?endpoint=%s",
-	"mailgun://test-key-123:mg.example.org@default?endpoint=%s",
-	"ses://AKIDEXAMPLE:secret%%2F%%2B123@default?region=eu-west-1&endpoint=%s",
-	"postmark://test-key-123@default?endpoint=%s",
-	"resend://test-key-123@default?endpoint=%s",
-};
-
-enum { SENDGRID, MAILGUN, SES, POSTMARK, RESEND, N_APIS };
-
-static const char *const names[] = {"sendgrid", "mailgun", "ses", "postmark", "resend"};
-
-static struct provider *open_api(struct world *w, int api, const char *behaviour, const char *more)
-{
-	char dsn[512];
-
-	snprintf(dsn, sizeof(dsn), "%s%s", dsns[api], more);
-	dsn[sizeof(dsn) - 1] = '\0';
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-	return delivery_open(w->loop, &w->options, dsn,
-	                     http_server_url(w->server, behaviour, names[api]));
-#pragma GCC diagnostic pop
-}
+/* Each provider against a server that knows only its documentation: all that a job holds must
+ * arrive, whichever way it is asked for. */
 
 /* --- everything of the job --------------------------------------------------------------------- */
 
@@ -142,7 +79,8 @@ static cJSON *member(const cJSON *mail, const char *name)
 }
 
 /* Every member of `expected` must be in the n-th mail that the server kept. */
-static void expect_mail(struct world *w, size_t n, const char *expected, const char *message_id)
+static void expect_mail(struct http_world *w, size_t n, const char *expected,
+                        const char *message_id)
 {
 	char *text = http_server_mail(w->server, n);
 	cJSON *got = cJSON_Parse(text), *want = cJSON_Parse(expected);
@@ -179,9 +117,10 @@ static void assert_sent(const struct mail *m)
 		assert_int_equal(m->delivery.rcpts[i].state, RCPT_ACCEPTED);
 }
 
-static void carries(struct world *w, int api, const char *more, bool keeps_message_id)
+static void carries(struct http_world *w, enum http_world_api api, const char *more,
+                    bool keeps_message_id)
 {
-	struct provider *p = open_api(w, api, NULL, more);
+	struct provider *p = http_world_open(w, api, NULL, more);
 	struct mail *m = mail_new(p, 1, rich_job);
 
 	mail_deliver(m);
@@ -222,16 +161,263 @@ static void test_resend_carries(void **state)
 	carries(*state, RESEND, "", false);
 }
 
+/* --- to whom ------------------------------------------------------------------------------------ */
+
+static const char four[] = "{\"to\":[\"a@example.com\",\"b@example.com\"],\"cc\":\"c@example.com\","
+			   "\"bcc\":\"d@example.com\",\"subject\":\"s\",\"text\":\"t\"}";
+
+/* Those who have it already, or never will, are not written to again. */
+static void test_only_those_who_wait(void **state)
+{
+	struct http_world *w = *state;
+
+	for (int api = 0; api < N_APIS; api++) {
+		struct provider *p = http_world_open(w, (enum http_world_api)api, NULL, "");
+		struct mail *m = mail_new(p, 1, four);
+
+		http_server_clear(w->server);
+		m->delivery.rcpts[0].state = RCPT_ACCEPTED;
+		m->delivery.rcpts[1].state = RCPT_DEFERRED;
+		m->delivery.rcpts[3].state = RCPT_REFUSED;
+		mail_deliver(m);
+		assert_int_equal(m->outcome.kind, OUTCOME_SENT);
+		assert_int_equal(m->delivery.rcpts[1].state, RCPT_ACCEPTED);
+		assert_int_equal(m->delivery.rcpts[2].state, RCPT_ACCEPTED);
+		assert_int_equal(m->delivery.rcpts[3].state, RCPT_REFUSED);
+		expect_mail(w, 1,
+		            "{\"to\":[{\"email\":\"b@example.com\",\"name\":\"\"}],"
+		            "\"cc\":[{\"email\":\"c@example.com\",\"name\":\"\"}],\"bcc\":[]}",
+		            NULL);
+		mail_free(m);
+		provider_close(p);
+	}
+}
+
+/* They want somebody in "to" and each address once; SES and Mailgun take the envelope as it is. */
+static void test_nobody_in_to(void **state)
+{
+	static const char hidden[] =
+		"{\"bcc\":[\"d@example.com\",\"e@example.com\"],\"subject\":\"s\","
+		"\"text\":\"t\"}";
+	struct http_world *w = *state;
+	struct outcome o;
+
+	o = http_world_deliver(w, SENDGRID, NULL, "", hidden);
+	assert_int_equal(o.kind, OUTCOME_SENT);
+	expect_mail(w, 1, "{\"options\":{\"copies\":2},\"cc\":[],\"bcc\":[]}",
+	            NULL); /* each alone */
+	o = http_world_deliver(w, MAILGUN, NULL, "", hidden);
+	assert_int_equal(o.kind, OUTCOME_SENT);
+	o = http_world_deliver(w, SES, NULL, "", hidden);
+	assert_int_equal(o.kind, OUTCOME_SENT);
+	for (size_t n = 2; n <= 3; n++)
+		expect_mail(w, n,
+		            "{\"to\":[],\"bcc\":[{\"email\":\"d@example.com\",\"name\":\"\"},"
+		            "{\"email\":\"e@example.com\",\"name\":\"\"}]}",
+		            NULL);
+	o = http_world_deliver(w, POSTMARK, NULL, "", hidden);
+	assert_int_equal(o.kind, OUTCOME_RETRY);
+	assert_string_equal(o.code, CODE_UNSUPPORTED);
+	o = http_world_deliver(w, RESEND, NULL, "", hidden);
+	assert_string_equal(o.code, CODE_UNSUPPORTED);
+	assert_int_equal(http_server_count(w->server, "heads"), 3);
+}
+
+static void test_cc_moves_up(void **state)
+{
+	static const char copies[] = "{\"cc\":[\"c@example.com\"],\"bcc\":[\"d@example.com\"],"
+				     "\"subject\":\"s\",\"text\":\"t\"}";
+	static const enum http_world_api apis[] = {SENDGRID, POSTMARK, RESEND};
+	struct http_world *w = *state;
+
+	for (size_t i = 0; i < sizeof(apis) / sizeof(apis[0]); i++) {
+		struct outcome o = http_world_deliver(w, apis[i], NULL, "", copies);
+
+		assert_int_equal(o.kind, OUTCOME_SENT);
+		expect_mail(w, i + 1,
+		            "{\"to\":[{\"email\":\"c@example.com\",\"name\":\"\"}],\"cc\":[],"
+		            "\"bcc\":[{\"email\":\"d@example.com\",\"name\":\"\"}]}",
+		            NULL);
+	}
+}
+
+static void test_address_given_twice(void **state)
+{
+	static const char twice[] = "{\"to\":[\"a@example.com\",\"A@example.com\"],"
+				    "\"cc\":\"a@example.com\",\"subject\":\"s\",\"text\":\"t\"}";
+	struct http_world *w = *state;
+
+	for (int api = 0; api < N_APIS; api++) {
+		struct provider *p = http_world_open(w, (enum http_world_api)api, NULL, "");
+		struct mail *m = mail_new(p, 1, twice);
+
+		mail_deliver(m);
+		http_server_check(w->server);
+		if (api != MAILGUN && api != SES) /* whose headers show what the job says */
+			expect_mail(w, (size_t)api + 1,
+			            "{\"to\":[{\"email\":\"a@example.com\",\"name\":\"\"}],"
+			            "\"cc\":[],\"bcc\":[]}",
+			            NULL);
+		assert_sent(m); /* all three */
+		mail_free(m);
+		provider_close(p);
+	}
+}
+
+/* --- less than all ------------------------------------------------------------------------------ */
+
+static void test_html_only(void **state)
+{
+	static const char html[] = "{\"to\":\"a@example.com\",\"subject\":\"s\",\"html\":\"<p>x\"}";
+	struct http_world *w = *state;
+
+	for (int api = 0; api < N_APIS; api++) {
+		struct outcome o = http_world_deliver(w, (enum http_world_api)api, NULL, "", html);
+
+		assert_int_equal(o.kind, OUTCOME_SENT);
+		/* Resend would make a text of its own, did we not say that there is none. */
+		expect_mail(w, (size_t)api + 1,
+		            api == RESEND ? "{\"html\":\"<p>x\",\"text\":\"\"}"
+		                          : "{\"html\":\"<p>x\",\"text\":null}",
+		            NULL);
+	}
+}
+
+/* Nobody takes a mail without a body; an empty one is a line end. */
+static void test_empty_text(void **state)
+{
+	static const char empty[] = "{\"to\":\"a@example.com\",\"subject\":\"s\",\"text\":\"\"}";
+	struct http_world *w = *state;
+
+	for (int api = 0; api < N_APIS; api++) {
+		struct outcome o = http_world_deliver(w, (enum http_world_api)api, NULL, "", empty);
+
+		http_server_check(w->server);
+		assert_int_equal(o.kind, OUTCOME_SENT);
+	}
+}
+
+/* --- what the DSN adds -------------------------------------------------------------------------- */
+
+static void test_options(void **state)
+{
+	static const struct {
+		enum http_world_api api;
+		const char *more, *expected;
+	} cases[] = {
+		{SENDGRID, "&sandbox=1", "{\"options\":{\"copies\":1,\"sandbox\":true}}"},
+		{MAILGUN, "&testmode=1", "{\"options\":{\"testmode\":true}}"},
+		{SES, "&configuration_set=prod", "{\"options\":{\"configuration_set\":\"prod\"}}"},
+		{POSTMARK, "&message_stream=news", "{\"options\":{\"stream\":\"news\"}}"},
+	};
+	struct http_world *w = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		http_world_deliver(w, cases[i].api, NULL, cases[i].more, NULL);
+		expect_mail(w, i + 1, cases[i].expected, NULL);
+	}
+}
+
+/* The same on every attempt, and another for another mail. */
+static void test_resend_idempotency_key(void **state)
+{
+	struct http_world *w = *state;
+	char *first, *again, *other;
+	struct provider *p;
+	struct mail *m;
+
+	http_world_deliver(w, RESEND, NULL, "", NULL);
+	http_world_deliver(w, RESEND, NULL, "", NULL);
+	p = http_world_open(w, RESEND, NULL, "");
+	m = mail_new(p, 2, NULL);
+	mail_deliver(m);
+	first = http_server_mail(w->server, 1);
+	again = http_server_mail(w->server, 2);
+	other = http_server_mail(w->server, 3);
+	assert_string_equal(first, again);
+	assert_string_not_equal(first, other);
+	free(first);
+	free(again);
+	free(other);
+	mail_free(m);
+	provider_close(p);
+}
+
+/* --- the harmless question ---------------------------------------------------------------------- */
+
+struct question {
+	struct provider_check check;
+	unsigned done;
+	struct outcome outcome;
+};
+
+static void on_answer(struct provider_check *c, const struct outcome *o)
+{
+	struct question *q = c->data;
+
+	q->done++;
+	q->outcome = *o;
+}
+
+static bool is_answered(void *arg)
+{
+	return ((struct question *)arg)->done > 0;
+}
+
+static struct outcome ask(struct http_world *w, struct provider *p)
+{
+	struct question q = {.done = 0};
+
+	q.check = (struct provider_check){.on_done = on_answer, .data = &q};
+	p->type->check(p, &q.check);
+	assert_int_equal(q.done, 0);
+	wait_loop_until(w->loop, is_answered, &q, 0);
+	assert_int_equal(q.done, 1);
+	provider_close(p);
+	return q.outcome;
+}
+
+static void test_check(void **state)
+{
+	struct http_world *w = *state;
+	struct outcome o;
+
+	for (int api = 0; api < N_APIS; api++) {
+		o = ask(w, http_world_open(w, (enum http_world_api)api, NULL, ""));
+		if (o.kind != OUTCOME_SENT)
+			fail_msg("%s: %s %s", http_world_name((enum http_world_api)api), o.code,
+			         o.text);
+		o = ask(w, http_world_open(w, (enum http_world_api)api, "unwell", ""));
+		assert_int_equal(o.kind, OUTCOME_RETRY);
+		o = ask(w, http_world_open(w, (enum http_world_api)api, "reset", ""));
+		assert_int_equal(o.kind, OUTCOME_RETRY); /* never unknown: no mail was at stake */
+	}
+	o = ask(w, delivery_open(w->loop, &w->options, "postmark://wrong@default?endpoint=%s",
+	                         http_server_url(w->server, NULL, "postmark")));
+	assert_int_equal(o.kind, OUTCOME_PROVIDER_DOWN);
+	assert_int_equal(http_server_count(w->server, "taken"), 0);
+}
+
 int main(void)
 {
+#define TEST(NAME) cmocka_unit_test_setup(NAME, http_world_set_up)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(test_sendgrid_carries, set_up),
-		cmocka_unit_test_setup(test_mailgun_carries, set_up),
-		cmocka_unit_test_setup(test_ses_carries, set_up),
-		cmocka_unit_test_setup(test_ses_simple_carries, set_up),
-		cmocka_unit_test_setup(test_postmark_carries, set_up),
-		cmocka_unit_test_setup(test_resend_carries, set_up),
+		TEST(test_sendgrid_carries),
+		TEST(test_mailgun_carries),
+		TEST(test_ses_carries),
+		TEST(test_ses_simple_carries),
+		TEST(test_postmark_carries),
+		TEST(test_resend_carries),
+		TEST(test_only_those_who_wait),
+		TEST(test_nobody_in_to),
+		TEST(test_cc_moves_up),
+		TEST(test_address_given_twice),
+		TEST(test_html_only),
+		TEST(test_empty_text),
+		TEST(test_options),
+		TEST(test_resend_idempotency_key),
+		TEST(test_check),
 	};
 
-	return cmocka_run_group_tests_name("http_api", tests, begin, end);
+	return cmocka_run_group_tests_name("http_api", tests, http_world_begin, http_world_end);
 }

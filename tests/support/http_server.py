@@ -235,7 +235,11 @@ class Connection:
     async def exchange(self):
         """One request; False: no more on this connection."""
         try:
-            head = await self.reader.readuntil(b"\r\n\r\n")
+            head = await self.reader.readexactly(1)
+            if head == b"\x16":  # TLS, which is not spoken here
+                await self.reply(400, "this is a plain HTTP port")
+                return False
+            head += await self.reader.readuntil(b"\r\n\r\n")
         except asyncio.IncompleteReadError:
             return False
         r = Request(head)

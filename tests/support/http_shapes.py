@@ -202,13 +202,18 @@ def mime(message, envelope, **more):
     check(m["Bcc"] is None, "Bcc is in the message")
     to, cc = addresses(m["To"] or ""), addresses(m["Cc"] or "")
     shown = [a["email"] for a in to + cc]
+    # A header may repeat itself; the envelope may not.
+    to = [a for i, a in enumerate(to) if a["email"].lower() not in [b["email"].lower() for b in to[:i]]]
+    cc = [a for a in cc if a["email"].lower() not in [b["email"].lower() for b in to]]
+    check(len(envelope) == len({e.lower() for e in envelope}), f"envelope: {envelope}")
     body, parts = {"text/plain": None, "text/html": None}, []
     for part in m.walk():
         if part.is_multipart():
             continue
         content = part.get_payload(decode=True)
         if part.get_filename() is None and part["Content-ID"] is None and body.get(part.get_content_type(), 0) is None:
-            body[part.get_content_type()] = content.decode(part.get_content_charset("ascii"))
+            content = content.decode(part.get_content_charset("ascii"))
+            body[part.get_content_type()] = content if m.is_multipart() else content.removesuffix("\r\n")
         else:
             content_id = part["Content-ID"]
             parts.append({"name": part.get_filename(), "type": part.get_content_type(),
