@@ -484,9 +484,10 @@ static void task_settled(struct task *t)
 		task_drop(t, "claim_stale");
 		return;
 	}
+	/* Not the provider's words: many name the recipient. They are in the status. */
 	if (d->status && d->settle == SETTLE_BURY)
 		log_warn("mail_buried", LOG_STR("id", t->id), LOG_STR("key", t->key),
-		         LOG_STR("status", d->status), LOG_STR("error", d->error));
+		         LOG_STR("status", d->status), LOG_STR("code", t->outcome.code));
 	queue_remove(t->queue, t);
 }
 

@@ -133,9 +133,11 @@ static bool worker_all_done(const struct worker *w)
 {
 	for (size_t i = 0; i < w->n_queues; i++) {
 		const struct queue *q = w->queues[i];
-		if (q->n_tasks > 0 || q->claiming || q->doorbell.rang ||
-		    (!w->stopping &&
-		     ((!q->dry && !q->paused) || !q->waiting_known || q->waiting > 0)))
+		if (q->n_tasks > 0 || q->claiming)
+			return false;
+		/* One that stops leaves to others what its doorbell has moved. */
+		if (!w->stopping && (q->doorbell.rang || (!q->dry && !q->paused) ||
+		                     !q->waiting_known || q->waiting > 0))
 			return false;
 	}
 	return w->stopping || w->until_empty;
