@@ -1,0 +1,202 @@
+/* Workers that die again and again, and jobs that kill them: nothing is lost. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "support/fleet.h"
+#include "support/preload.h"
+#include "support/timelines.h"
+#include "support/wait.h"
+
+#define STORM_MAILS 1500
+#define STORM_KILLS 10
+#define STORM_WORKERS 3
+
+struct progress {
+	const char *record;
+	size_t n;
+};
+
+static bool has_taken(void *arg)
+{
+	const struct progress *p = arg;
+	struct tally *t = tally_of_record(p->record);
+	bool enough = tally_total(t) >= p->n;
+
+	tally_free(t);
+	return enough;
+}
+
+/* Under load, worker after worker is killed. Every mail is settled, none is sent twice but where the
+ * timeline admits that it may be. */
+static void test_storm(void **state)
+{
+	struct fleet *f = fleet_start(NULL);
+	struct process *workers[STORM_WORKERS];
+	const char *record = fleet_mock(f, "PRIMARY", "latency=5-50&success=0.9");
+	struct timelines t;
+	struct tally *taken;
+
+	(void)state;
+	fleet_set(f, "CONCURRENCY=10");
+	fleet_set(f, "CIRCUIT_BREAKER_THRESHOLD=1000");
+	fleet_set(f, "MAX_RETRY_ATTEMPTS=20");
+	fleet_push_many(f, NULL, "s", STORM_MAILS, "");
+	for (int i = 0; i < STORM_WORKERS; i++)
+		workers[i] = fleet_worker(f, NULL);
+	for (int i = 0; i < STORM_KILLS; i++) {
+		struct progress p = {record, (size_t)(i + 1) * STORM_MAILS / (STORM_KILLS + 2)};
+		size_t victim = (size_t)i % STORM_WORKERS;
+
+		wait_until(has_taken, &p, 0);
+		process_kill(workers[victim]);
+		workers[victim] = fleet_worker(f, NULL);
+	}
+	fleet_wait_settled(f, NULL);
+	t = timelines_count(f, "s", STORM_MAILS);
+	assert_int_equal(t.other, 0);
+	/* A job that was four times with a worker that died is poison; that is rare, and not a loss. */
+	assert_int_equal(t.sent + t.failed, STORM_MAILS);
+	assert_int_equal(t.failed, fleet_dead_count(f, NULL));
+	assert_true(t.failed <= 2);
+	assert_true(t.unknown > 0); /* else nobody was killed in flight */
+	taken = tally_of_record(record);
+	timelines_check_copies(f, taken, "s", STORM_MAILS);
+	tally_free(taken);
+	for (int i = 0; i < STORM_WORKERS; i++)
+		fleet_stop(f, workers[i]);
+	fleet_free(f);
+}
+
+static size_t count_running(struct process *const *workers, size_t n)
+{
+	size_t running = 0;
+
+	for (size_t i = 0; i < n; i++)
+		running += process_running(workers[i]);
+	return running;
+}
+
+/* A job that kills whoever parses it: one worker falls, the fleet does not, and what was claimed
+ * beside it is sent. */
+static void test_poison(void **state)
+{
+	struct fleet *f = fleet_start(NULL);
+	struct process *workers[3];
+	const char *record = fleet_mock(f, "PRIMARY", "");
+	const char *preload = preload_setting();
+	char *killer = fleet_job("killer", ",\"metadata\":{\"a\":\"I-KILL-WORKERS\"}"), *bytes;
+	redisReply *dead;
+	struct tally *taken;
+	char key[64];
+	size_t n;
+
+	(void)state;
+	if (!preload) {
+		print_message("skipped: preload.c cannot be compiled: %s\n", preload_why());
+		free(killer);
+		fleet_free(f);
+		skip();
+	}
+	/* All in one claim of the first worker. */
+	fleet_push_many(f, NULL, "before", 20, "");
+	fleet_push_raw(f, NULL, killer, strlen(killer));
+	fleet_push_many(f, NULL, "behind", 20, "");
+	for (int i = 0; i < 3; i++)
+		workers[i] = fleet_worker(
+			f, (const char *const[]){preload, "PRELOAD_KILLER=I-KILL-WORKERS", NULL});
+	fleet_wait_settled(f, NULL);
+	assert_int_equal(timelines_count(f, "before", 20).sent, 20);
+	assert_int_equal(timelines_count(f, "behind", 20).sent, 20);
+	taken = tally_of_record(record);
+	assert_int_equal(tally_total(taken), 40);
+	tally_free(taken);
+
+	assert_int_equal(fleet_dead_count(f, NULL), 1);
+	dead = redis_server_cmd(fleet_redis(f), "ZRANGE {mail:queue}:dead 0 -1");
+	bytes = fleet_dead(f, NULL, dead->element[0]->str, &n);
+	assert_string_equal(bytes, killer);
+	snprintf(key, sizeof(key), "auto-%s", dead->element[0]->str);
+	fleet_expect(f, key, "status", "failed");
+	free(killer);
+	killer = fleet_field(f, key, "error");
+	assert_int_equal(strncmp(killer, "poison: ", 8), 0);
+	assert_int_equal(count_running(workers, 3), 2);
+	free(bytes);
+	free(killer);
+	freeReplyObject(dead);
+	fleet_free(f);
+}
+
+/* A payload that is in none of leases, delayed and dead: found by a sweep. */
+static void test_orphan(void **state)
+{
+	struct fleet *f = fleet_start(NULL);
+	char *job = fleet_job("orphan", "");
+
+	(void)state;
+	redis_server_do(fleet_redis(f), "HSET {mail:queue}:jobs 0123456789abcdef %s", job);
+	fleet_worker(f, NULL);
+	fleet_wait_status(f, "orphan", "sent");
+	fleet_wait_settled(f, NULL);
+	free(job);
+	fleet_free(f);
+}
+
+/* A mail whose job was lost, as by a failover, though its status is still there: a repeat takes it
+ * over, with what is known of it. */
+static void lose_job(struct fleet *f)
+{
+	redis_server_do(fleet_redis(f), "DEL {mail:queue}:jobs {mail:queue}:leases "
+	                                "{mail:queue}:delayed {mail:queue}:claims");
+}
+
+static void test_owner_lost(void **state)
+{
+	struct fleet *f = fleet_start(NULL);
+	const char *record = fleet_mock(f, "PRIMARY", "");
+	struct tally *taken;
+
+	(void)state;
+	fleet_worker(f, NULL);
+	fleet_push(f, "lost", ",\"delay\":1500");
+	fleet_push(f, "lost-sending", ",\"delay\":3600000");
+	fleet_wait_status(f, "lost", "scheduled");
+	fleet_wait_status(f, "lost-sending", "scheduled");
+	fleet_push(f, "lost", ""); /* while it lives: a duplicate */
+	fleet_wait_field(f, "lost", "duplicates", "1");
+	lose_job(f);
+	redis_server_do(fleet_redis(f), "HSET mail:status:lost-sending status sending attempts 1 "
+	                                "provider primary");
+	fleet_push(f, "lost", "");
+	fleet_push(f, "lost-sending", "");
+	fleet_wait_status(f, "lost", "sent");
+	fleet_wait_status(f, "lost-sending", "sent");
+	fleet_wait_settled(f, NULL);
+	assert_int_equal(timelines_lines(f, "lost", NULL, "unknown"), 0);
+	assert_int_equal(timelines_lines(f, "lost-sending", NULL, "unknown"), 1);
+	taken = tally_of_record(record);
+	assert_int_equal(tally_copies(taken, "lost"), 1);
+	assert_int_equal(tally_copies(taken, "lost-sending"), 1);
+	tally_free(taken);
+	fleet_free(f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_storm),
+		cmocka_unit_test(test_poison),
+		cmocka_unit_test(test_orphan),
+		cmocka_unit_test(test_owner_lost),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
