@@ -21,7 +21,7 @@ enum smtp_mechanism {
 struct smtp_config {
 	char *host; /* a name or a numeric address */
 	int port;
-	char *ehlo_name; /* what we call ourselves; checked by smtp_config_ehlo_valid */
+	char *ehlo_name; /* what we call ourselves; a domain or an address literal */
 
 	bool implicit_tls; /* TLS from the first byte, `mode` is then REQUIRE */
 	enum smtp_tls_mode mode;
@@ -39,8 +39,8 @@ struct smtp_config {
 	long per_connection; /* envelopes until a connection is closed */
 };
 
-/* The longest that it takes until an envelope is held, without its body, ms: the session keeps
- * these limits over all addresses, and over all commands of one envelope. */
+/* The session keeps these limits over all addresses, and over all commands of one envelope: together
+ * the longest that it takes until DATA is answered. */
 #define SMTP_CONNECT_LIMIT 3 /* times connect_ms */
 #define SMTP_COMMAND_LIMIT 5 /* times command_ms */
 

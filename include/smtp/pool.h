@@ -10,8 +10,6 @@
 #define SMTP_POOL_H
 
 #include <ev.h>
-#include <stddef.h>
-#include <stdint.h>
 
 #include "base/attr.h"
 #include "base/error.h"
@@ -32,12 +30,5 @@ void smtp_pool_send(struct smtp_pool *p, struct smtp_envelope *e);
 void smtp_pool_release(struct smtp_pool *p, struct smtp_envelope *e);
 /* Any time before on_end: the message will not be delivered, and on_end does not come. */
 void smtp_pool_abandon(struct smtp_pool *p, struct smtp_envelope *e);
-
-struct smtp_pool_stats {
-	size_t idle, working; /* connections now */
-	uint64_t opened;      /* connections since the start */
-	uint64_t restarts;    /* envelopes that moved to a fresh connection */
-};
-void smtp_pool_stats(const struct smtp_pool *p, struct smtp_pool_stats *out);
 
 #endif

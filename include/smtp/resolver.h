@@ -29,6 +29,7 @@ struct smtp_addresses {
 };
 
 socklen_t smtp_address_len(const union smtp_address *a);
+bool smtp_address_equal(const union smtp_address *a, const union smtp_address *b);
 
 /* A numeric IPv4 or IPv6 address needs no look-up: true, and it is the only one. */
 bool smtp_resolver_numeric(struct smtp_addresses *out, const char *host, int port) MUST_CHECK;

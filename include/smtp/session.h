@@ -108,7 +108,9 @@ void smtp_session_quit(struct smtp_session *s);
 
 /* The one place where the phase changes. ms: its deadline, 0 none. */
 void smtp_session_enter(struct smtp_session *s, enum smtp_phase phase, long ms);
-/* From now on these phases have so long in all. */
+/* The same phase has so long from now: something has moved. */
+void smtp_session_extend(struct smtp_session *s, long ms);
+/* From now on phases have so long in all; 0: no such limit. */
 void smtp_session_limit(struct smtp_session *s, long ms);
 /* Sends what is in the shared scratch buffer, and clears it. */
 void smtp_session_send(struct smtp_session *s);

@@ -153,7 +153,6 @@ static void make_due(struct mail *m, enum step step)
 /* Out of the mock's hands. */
 static void drop(struct mail *m)
 {
-	m->delivery = NULL;
 	TAILQ_INSERT_HEAD(&m->mock->spare, m, place);
 }
 

@@ -35,93 +35,105 @@
 	"message too large|message is too large|message too big|message too long|"                 \
 	"size limit|size exceeds|exceeds size|exceeds the maximum|fixed maximum"
 
+#define ABOUT_ERRORS "too many errors|too many bad|too many invalid|too many unknown"
+#define ABOUT_GREYLISTS "greylist|graylist|grey-list|gray-list|grey list|gray list|postgrey"
+#define ABOUT_RCPTS "too many recipients|too many rcpt"
+#define ABOUT_LATER "try again|try later|retry|again later"
+#define ABOUT_HELO "helo command rejected|ehlo command rejected"
+#define ABOUT_USERS "recipient address rejected|recipient rejected|user unknown"
+#define ABOUT_MAILBOX "trying to contact|receiving mail"
+#define ABOUT_HOST ABOUT_BLOCK "|helo command"
+#define ABOUT_BYTES "=size|too big|too large|too long"
+#define ABOUT_LIMITS "limit|quota"
+#define ABOUT_CONTENT "spam|virus|malware|content|unsolicited|junk|phish"
+#define AT_ENVELOPE (AT_MAIL | AT_RCPT | AT_END)
+
 /* The table: the first row that fits says what the reply means.
  *   enhanced  NULL whatever; "" none; "4.7.28" exactly; "4.7." what begins so
  *   words     NULL whatever; else one of these (between bars) stands in the text, at the beginning
  *             of a word; with = it is a whole word */
+/* clang-format off */
 static const struct row {
 	unsigned phases;
 	int from, to; /* codes */
 	const char *enhanced, *words;
 	enum smtp_class class;
 } rows[] = {
+	/* phases             codes     enhanced  words                 class */
 	/* The connection has seen too many of our errors: a fresh one helps. */
-	{ANYWHERE, 421, 421, NULL, "too many errors|too many bad|too many invalid|too many unknown",
-         SMTP_CLASS_TEMP_MAIL},
-	{ANYWHERE, 400, 499, NULL,
-         "greylist|graylist|grey-list|gray-list|grey list|gray list|postgrey",
-         SMTP_CLASS_GREYLISTED},
-	{AT_RCPT, 452, 452, "4.5.3", NULL, SMTP_CLASS_TOO_MANY},
+	{ANYWHERE,            421, 421, NULL,     ABOUT_ERRORS,         SMTP_CLASS_TEMP_MAIL},
+	{ANYWHERE,            400, 499, NULL,     ABOUT_GREYLISTS,      SMTP_CLASS_GREYLISTED},
+	{AT_RCPT,             452, 452, "4.5.3",  NULL,                 SMTP_CLASS_TOO_MANY},
 	/* RFC 5321 4.5.3.1.10: a 552 here is meant as 452. */
-	{AT_RCPT, 452, 452, NULL, "too many recipients|too many rcpt", SMTP_CLASS_TOO_MANY},
-	{AT_RCPT, 552, 552, NULL, "too many recipients|too many rcpt", SMTP_CLASS_TOO_MANY},
-	{ANYWHERE, 400, 599, NULL, ABOUT_QUOTA, SMTP_CLASS_QUOTA},
-	{ANYWHERE, 500, 599, "5.4.5", "limit|quota", SMTP_CLASS_QUOTA},
+	{AT_RCPT,             452, 452, NULL,     ABOUT_RCPTS,          SMTP_CLASS_TOO_MANY},
+	{AT_RCPT,             552, 552, NULL,     ABOUT_RCPTS,          SMTP_CLASS_TOO_MANY},
+	{ANYWHERE,            400, 599, NULL,     ABOUT_QUOTA,          SMTP_CLASS_QUOTA},
+	{ANYWHERE,            500, 599, "5.4.5",  ABOUT_LIMITS,         SMTP_CLASS_QUOTA},
 
 	/* Too much for that mailbox, not from us. */
-	{AT_RCPT, 450, 450, "4.2.1", "trying to contact|receiving mail", SMTP_CLASS_TEMP_MAIL},
-	{ANYWHERE, 400, 499, "4.7.28", NULL, SMTP_CLASS_THROTTLE},
-	{ANYWHERE, 400, 499, "4.7.", ABOUT_RATE, SMTP_CLASS_THROTTLE},
-	{ANYWHERE, 450, 450, "4.2.1", ABOUT_RATE, SMTP_CLASS_THROTTLE},
-	{ANYWHERE, 421, 421, NULL, ABOUT_RATE, SMTP_CLASS_THROTTLE},
-	{ANYWHERE, 400, 499, "", ABOUT_RATE, SMTP_CLASS_THROTTLE},
+	{AT_RCPT,             450, 450, "4.2.1",  ABOUT_MAILBOX,        SMTP_CLASS_TEMP_MAIL},
+	{ANYWHERE,            400, 499, "4.7.28", NULL,                 SMTP_CLASS_THROTTLE},
+	{ANYWHERE,            400, 499, "4.7.",   ABOUT_RATE,           SMTP_CLASS_THROTTLE},
+	{ANYWHERE,            450, 450, "4.2.1",  ABOUT_RATE,           SMTP_CLASS_THROTTLE},
+	{ANYWHERE,            421, 421, NULL,     ABOUT_RATE,           SMTP_CLASS_THROTTLE},
+	{ANYWHERE,            400, 499, "",       ABOUT_RATE,           SMTP_CLASS_THROTTLE},
 
-	{AT_RCPT | AT_END, 450, 451, "4.7.", "try again|try later|retry|again later",
-         SMTP_CLASS_GREYLISTED},
-	{ANYWHERE, 421, 421, NULL, NULL, SMTP_CLASS_TEMP},
-	{AT_RCPT, 400, 499, "4.7.", ABOUT_BLOCK "|helo command", SMTP_CLASS_TEMP},
-	{AT_RCPT, 400, 499, "4.1.", NULL, SMTP_CLASS_TEMP_MAIL},
-	{AT_RCPT, 400, 499, "4.2.", NULL, SMTP_CLASS_TEMP_MAIL},
-	{AT_RCPT, 400, 499, NULL, "relay", SMTP_CLASS_TEMP},
-	{AT_RCPT, 400, 499, "4.7.", NULL, SMTP_CLASS_TEMP_MAIL},
-	{AT_RCPT, 450, 450, "", NULL, SMTP_CLASS_TEMP_MAIL},
-	{AT_MAIL, 450, 451, "4.1.", NULL, SMTP_CLASS_TEMP_MAIL},
-	{ANYWHERE, 400, 499, NULL, NULL, SMTP_CLASS_TEMP},
+	{AT_RCPT | AT_END,    450, 451, "4.7.",   ABOUT_LATER,          SMTP_CLASS_GREYLISTED},
+	{ANYWHERE,            421, 421, NULL,     NULL,                 SMTP_CLASS_TEMP},
+	{AT_RCPT,             400, 499, "4.7.",   ABOUT_HOST,           SMTP_CLASS_TEMP},
+	{AT_RCPT,             400, 499, "4.1.",   NULL,                 SMTP_CLASS_TEMP_MAIL},
+	{AT_RCPT,             400, 499, "4.2.",   NULL,                 SMTP_CLASS_TEMP_MAIL},
+	{AT_RCPT,             400, 499, NULL,     "relay",              SMTP_CLASS_TEMP},
+	{AT_RCPT,             400, 499, "4.7.",   NULL,                 SMTP_CLASS_TEMP_MAIL},
+	{AT_RCPT,             450, 450, "",       NULL,                 SMTP_CLASS_TEMP_MAIL},
+	{AT_MAIL,             450, 451, "4.1.",   NULL,                 SMTP_CLASS_TEMP_MAIL},
+	{ANYWHERE,            400, 499, NULL,     NULL,                 SMTP_CLASS_TEMP},
 
-	{AT_RSET, 500, 599, NULL, NULL, SMTP_CLASS_TEMP},
-	{AT_START | AT_AUTH, 500, 599, NULL, NULL, SMTP_CLASS_PROVIDER},
-	{ANYWHERE, 530, 530, NULL, NULL, SMTP_CLASS_PROVIDER},
-	{ANYWHERE, 534, 535, NULL, NULL, SMTP_CLASS_PROVIDER},
-	{ANYWHERE, 538, 538, NULL, NULL, SMTP_CLASS_PROVIDER},
-	{ANYWHERE, 500, 599, NULL, ABOUT_LOGIN, SMTP_CLASS_PROVIDER},
-	{ANYWHERE, 500, 599, NULL, "helo command rejected|ehlo command rejected",
-         SMTP_CLASS_PROVIDER},
-	{ANYWHERE, 500, 599, "5.3.4", NULL, SMTP_CLASS_TOO_LARGE},
-	{ANYWHERE, 552, 552, "5.2.3", NULL, SMTP_CLASS_TOO_LARGE},
-	{AT_MAIL | AT_END, 500, 599, NULL, ABOUT_SIZE, SMTP_CLASS_TOO_LARGE},
-	{AT_MAIL | AT_END, 552, 552, NULL, "=size|too big|too large|too long",
-         SMTP_CLASS_TOO_LARGE},
-	{ANYWHERE, 500, 599, "5.6.", NULL, SMTP_CLASS_PERM},
+	{AT_RSET,             500, 599, NULL,     NULL,                 SMTP_CLASS_TEMP},
+	{AT_START | AT_AUTH,  500, 599, NULL,     NULL,                 SMTP_CLASS_PROVIDER},
+	{ANYWHERE,            530, 530, NULL,     NULL,                 SMTP_CLASS_PROVIDER},
+	{ANYWHERE,            534, 535, NULL,     NULL,                 SMTP_CLASS_PROVIDER},
+	{ANYWHERE,            538, 538, NULL,     NULL,                 SMTP_CLASS_PROVIDER},
+	{ANYWHERE,            500, 599, NULL,     ABOUT_LOGIN,          SMTP_CLASS_PROVIDER},
+	{ANYWHERE,            500, 599, NULL,     ABOUT_HELO,           SMTP_CLASS_PROVIDER},
 
-	{AT_MAIL | AT_RCPT, 500, 599, "5.1.7", NULL, SMTP_CLASS_SENDER},
-	{AT_MAIL | AT_RCPT, 500, 599, "5.1.8", NULL, SMTP_CLASS_SENDER},
-	{AT_MAIL | AT_RCPT | AT_END, 500, 599, NULL, ABOUT_SENDER, SMTP_CLASS_SENDER},
-	{ANYWHERE, 500, 504, NULL, NULL, SMTP_CLASS_PERM},
-	{AT_RCPT, 500, 599, "5.1.", NULL, SMTP_CLASS_PERM},
-	{AT_RCPT, 500, 599, "5.2.", NULL, SMTP_CLASS_PERM},
-	{AT_RCPT, 500, 599, NULL, "recipient address rejected|recipient rejected|user unknown",
-         SMTP_CLASS_PERM},
-	{AT_RCPT, 521, 521, NULL, NULL, SMTP_CLASS_PERM},
-	{AT_RCPT, 556, 556, NULL, NULL, SMTP_CLASS_PERM},
-	{AT_MAIL, 521, 521, NULL, NULL, SMTP_CLASS_PROVIDER},
-	{AT_MAIL | AT_RCPT, 500, 599, NULL, "relay", SMTP_CLASS_PROVIDER},
-	{AT_MAIL | AT_RCPT, 500, 599, NULL, ABOUT_BLOCK, SMTP_CLASS_PROVIDER},
-	{AT_MAIL | AT_END, 500, 599, NULL, "suspended", SMTP_CLASS_PROVIDER},
-	{AT_MAIL | AT_END, 554, 554, "", "access denied", SMTP_CLASS_PROVIDER},
-	{AT_END, 500, 599, NULL, "spam|virus|malware|content|unsolicited|junk|phish",
-         SMTP_CLASS_PERM},
-	{AT_END, 554, 554, "5.7.1", NULL, SMTP_CLASS_PERM},
+	{ANYWHERE,            500, 599, "5.3.4",  NULL,                 SMTP_CLASS_TOO_LARGE},
+	{ANYWHERE,            552, 552, "5.2.3",  NULL,                 SMTP_CLASS_TOO_LARGE},
+	{AT_MAIL | AT_END,    500, 599, NULL,     ABOUT_SIZE,           SMTP_CLASS_TOO_LARGE},
+	{AT_MAIL | AT_END,    552, 552, NULL,     ABOUT_BYTES,          SMTP_CLASS_TOO_LARGE},
+	{ANYWHERE,            500, 599, "5.6.",   NULL,                 SMTP_CLASS_PERM},
+
+	{AT_MAIL | AT_RCPT,   500, 599, "5.1.7",  NULL,                 SMTP_CLASS_SENDER},
+	{AT_MAIL | AT_RCPT,   500, 599, "5.1.8",  NULL,                 SMTP_CLASS_SENDER},
+	{AT_ENVELOPE,         500, 599, NULL,     ABOUT_SENDER,         SMTP_CLASS_SENDER},
+
+	{ANYWHERE,            500, 504, NULL,     NULL,                 SMTP_CLASS_PERM},
+	{AT_RCPT,             500, 599, "5.1.",   NULL,                 SMTP_CLASS_PERM},
+	{AT_RCPT,             500, 599, "5.2.",   NULL,                 SMTP_CLASS_PERM},
+	{AT_RCPT,             500, 599, NULL,     ABOUT_USERS,          SMTP_CLASS_PERM},
+	{AT_RCPT,             521, 521, NULL,     NULL,                 SMTP_CLASS_PERM},
+	{AT_RCPT,             556, 556, NULL,     NULL,                 SMTP_CLASS_PERM},
+
+	{AT_MAIL,             521, 521, NULL,     NULL,                 SMTP_CLASS_PROVIDER},
+	{AT_MAIL | AT_RCPT,   500, 599, NULL,     "relay",              SMTP_CLASS_PROVIDER},
+	{AT_MAIL | AT_RCPT,   500, 599, NULL,     ABOUT_BLOCK,          SMTP_CLASS_PROVIDER},
+	{AT_MAIL | AT_END,    500, 599, NULL,     "suspended",          SMTP_CLASS_PROVIDER},
+	{AT_MAIL | AT_END,    554, 554, "",       "access denied",      SMTP_CLASS_PROVIDER},
+
+	{AT_END,              500, 599, NULL,     ABOUT_CONTENT,        SMTP_CLASS_PERM},
+	{AT_END,              554, 554, "5.7.1",  NULL,                 SMTP_CLASS_PERM},
 	/* SPF, DKIM, DMARC, PTR, ARC, TLS: what is wrong is who we say we are. */
-	{AT_MAIL | AT_RCPT | AT_END, 500, 599, "5.7.1", NULL, SMTP_CLASS_SENDER},
-	{AT_MAIL | AT_RCPT | AT_END, 500, 599, "5.7.9", NULL, SMTP_CLASS_SENDER},
-	{AT_MAIL | AT_RCPT | AT_END, 500, 599, "5.7.23", NULL, SMTP_CLASS_SENDER},
-	{AT_MAIL | AT_RCPT | AT_END, 500, 599, "5.7.25", NULL, SMTP_CLASS_SENDER},
-	{AT_MAIL | AT_RCPT | AT_END, 500, 599, "5.7.26", NULL, SMTP_CLASS_SENDER},
-	{AT_MAIL | AT_RCPT | AT_END, 500, 599, "5.7.27", NULL, SMTP_CLASS_SENDER},
-	{AT_MAIL | AT_RCPT | AT_END, 500, 599, "5.7.29", NULL, SMTP_CLASS_SENDER},
-	{AT_MAIL, 500, 599, NULL, "sender|not authori", SMTP_CLASS_SENDER},
-	{ANYWHERE, 500, 599, NULL, NULL, SMTP_CLASS_PERM},
+	{AT_ENVELOPE,         500, 599, "5.7.1",  NULL,                 SMTP_CLASS_SENDER},
+	{AT_ENVELOPE,         500, 599, "5.7.9",  NULL,                 SMTP_CLASS_SENDER},
+	{AT_ENVELOPE,         500, 599, "5.7.23", NULL,                 SMTP_CLASS_SENDER},
+	{AT_ENVELOPE,         500, 599, "5.7.25", NULL,                 SMTP_CLASS_SENDER},
+	{AT_ENVELOPE,         500, 599, "5.7.26", NULL,                 SMTP_CLASS_SENDER},
+	{AT_ENVELOPE,         500, 599, "5.7.27", NULL,                 SMTP_CLASS_SENDER},
+	{AT_ENVELOPE,         500, 599, "5.7.29", NULL,                 SMTP_CLASS_SENDER},
+	{AT_MAIL,             500, 599, NULL,     "sender|not authori", SMTP_CLASS_SENDER},
+	{ANYWHERE,            500, 599, NULL,     NULL,                 SMTP_CLASS_PERM},
 };
+/* clang-format on */
 
 static bool has_word(const char *text, const char *word, size_t len, bool whole)
 {
@@ -326,8 +338,9 @@ void smtp_outcome(struct outcome *o, const struct smtp_result *r)
 		kind = OUTCOME_UNKNOWN;
 	else if (r->end == SMTP_END_PROTOCOL && r->phase <= SMTP_GREETING)
 		kind = OUTCOME_PROVIDER_DOWN; /* whatever listens there, it is no mail server */
+	/* Where nothing went wrong with the connection, the reason says it all. */
 	snprintf(text, sizeof(text), "%s: %s", smtp_phase_name(r->phase), r->why);
-	outcome_set(o, kind, ends[r->end].code, text);
+	outcome_set(o, kind, ends[r->end].code, r->end < SMTP_END_TLS ? text : r->why);
 	o->healthy = r->held_long;
 }
 

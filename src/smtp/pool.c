@@ -25,7 +25,6 @@ struct smtp_pool {
 	struct smtp_addresses addresses;
 	int64_t addresses_until; /* CLOCK_MONOTONIC, us */
 	unsigned busy;           /* connections in a row that were greeted with 421 */
-	uint64_t opened, restarts;
 };
 
 static void list_push(struct list *l, struct smtp_session *s)
@@ -80,7 +79,6 @@ static void open_session(struct smtp_pool *p, struct smtp_envelope *e)
 	struct smtp_session *s = smtp_session_open(&p->client, e);
 
 	list_push(&p->working, s);
-	p->opened++;
 	if (p->resolver == NULL || clock_mono_us() < p->addresses_until)
 		smtp_session_connect(s, &p->addresses);
 	else if (!smtp_resolver_busy(p->resolver))
@@ -96,7 +94,7 @@ static void prefer_address(struct smtp_pool *p, const struct smtp_session *s)
 	for (size_t i = 1; i < a->n; i++) {
 		union smtp_address moved = a->list[i];
 
-		if (memcmp(&moved, good, sizeof(moved)) != 0)
+		if (!smtp_address_equal(&moved, good))
 			continue;
 		memmove(&a->list[1], &a->list[0], i * sizeof(a->list[0]));
 		a->list[0] = moved;
@@ -168,7 +166,6 @@ static void on_end(struct smtp_session *s, struct smtp_envelope *e, struct smtp_
 	if (e == NULL)
 		return;
 	if (stale(s, e, r)) {
-		p->restarts++;
 		e->restarted = true;
 		open_session(p, e);
 		return;
@@ -267,12 +264,4 @@ void smtp_pool_abandon(struct smtp_pool *p, struct smtp_envelope *e)
 	list_remove(&p->working, s);
 	if (!smtp_session_abandon(s))
 		list_push(&p->working, s);
-}
-
-void smtp_pool_stats(const struct smtp_pool *p, struct smtp_pool_stats *out)
-{
-	out->idle = p->idle.n;
-	out->working = p->working.n;
-	out->opened = p->opened;
-	out->restarts = p->restarts;
 }

@@ -40,6 +40,16 @@ socklen_t smtp_address_len(const union smtp_address *a)
 	return a->any.sa_family == AF_INET6 ? sizeof(a->v6) : sizeof(a->v4);
 }
 
+bool smtp_address_equal(const union smtp_address *a, const union smtp_address *b)
+{
+	if (a->any.sa_family != b->any.sa_family)
+		return false;
+	if (a->any.sa_family == AF_INET6)
+		return a->v6.sin6_port == b->v6.sin6_port &&
+		       IN6_ARE_ADDR_EQUAL(&a->v6.sin6_addr, &b->v6.sin6_addr);
+	return a->v4.sin_port == b->v4.sin_port && a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr;
+}
+
 bool smtp_resolver_numeric(struct smtp_addresses *out, const char *host, int port)
 {
 	union smtp_address *a = &out->list[0];

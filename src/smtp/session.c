@@ -51,16 +51,20 @@ static void session_free(struct smtp_session *s)
 
 void smtp_session_enter(struct smtp_session *s, enum smtp_phase phase, long ms)
 {
-	int64_t left_us = (int64_t)ms * 1000;
-
 	if (log_enabled(LOG_LEVEL_DEBUG))
 		log_debug("smtp_phase", LOG_STR("from", smtp_phase_name(s->phase)),
 		          LOG_STR("to", smtp_phase_name(phase)), LOG_INT("fd", s->transport.fd));
 	s->phase = phase;
-	if (ms == 0) {
+	if (ms == 0)
 		ev_timer_stop(s->client->loop, &s->timer);
-		return;
-	}
+	else
+		smtp_session_extend(s, ms);
+}
+
+void smtp_session_extend(struct smtp_session *s, long ms)
+{
+	int64_t left_us = (int64_t)ms * 1000;
+
 	if (s->limit_us != 0 && s->limit_us - clock_mono_us() < left_us)
 		left_us = s->limit_us - clock_mono_us();
 	s->timer.repeat = left_us > 1000 ? (double)left_us / 1e6 : 0.001;

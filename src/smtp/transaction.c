@@ -164,10 +164,9 @@ static void data_answered(struct smtp_session *s, const struct smtp_reply *r)
 	if (s->decided) {
 		data_in_vain(s, r);
 	} else if (r->code == 354) {
-		smtp_session_limit(s, 0);
-		smtp_session_enter(s, SMTP_BODY,
-		                   s->client->config->command_ms +
-		                           (long)(e->message.len / BODY_BYTES_PER_MS));
+		smtp_session_limit(s, s->client->config->command_ms +
+		                              (long)(e->message.len / BODY_BYTES_PER_MS));
+		smtp_session_enter(s, SMTP_BODY, s->client->config->command_ms);
 		smtp_stuffing_start(&s->stuffing, e->message.data, e->message.len);
 		/* The pump follows, after everything that has come in was looked at. */
 	} else if (r->code >= 400) {
@@ -233,6 +232,7 @@ static void hold(struct smtp_session *s)
 	else
 		buf_clear(message);
 	s->held_us = clock_mono_us();
+	smtp_session_limit(s, 0);
 	smtp_session_enter(s, SMTP_HELD, 0);
 	s->client->on_held(s);
 }
@@ -252,5 +252,6 @@ void smtp_transaction_pump(struct smtp_session *s)
 			smtp_transport_wake(&s->transport);
 			return;
 		}
+		smtp_session_extend(s, s->client->config->command_ms);
 	}
 }

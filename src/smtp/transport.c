@@ -278,7 +278,7 @@ size_t smtp_transport_read(struct smtp_transport *t, char *to, size_t n, bool *m
 	size_t got;
 
 	*more = false;
-	if (t->closed || t->fd < 0)
+	if (t->closed || t->fd < 0 || n == 0)
 		return 0;
 	got = t->ssl != NULL ? read_tls(t, to, n, more) : read_plain(t, to, n, more);
 	if (got == 0 && t->broken) /* nothing got out, and nothing more comes in */

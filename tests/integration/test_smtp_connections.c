@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "support/smtp_rig.h"
 #include "support/wait.h"
 
@@ -108,6 +110,50 @@ static void test_abandoned_after_the_release(void **state)
 	mail_free(m);
 }
 
+static int64_t now_ns;
+
+static int64_t told_time(int clock_id)
+{
+	(void)clock_id;
+	return now_ns;
+}
+
+static void shuts_while_held(struct script *c)
+{
+	script_hello(c, PIPELINED);
+	script_take(c, "MAIL", "250 ok");
+	script_take(c, "RCPT", "250 ok");
+	script_take(c, "DATA", "354 go");
+	script_pause(c);
+	script_shut(c);
+}
+
+/* Redis was away: that the server lost its patience is not its fault, and not the breaker's business. */
+static void test_hung_up_on_after_a_long_hold(void **state)
+{
+	static const int held_s[] = {1, 60};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct mail *m;
+
+		now_ns = 1000000000;
+		clock_set_source(told_time);
+		smtp_rig_start(shuts_while_held, NULL, "");
+		m = mail_new(rig.provider, 1, NULL);
+		m->when_ready = READY_HOLD;
+		mail_send(m);
+		mail_wait_ready(m);
+		now_ns += held_s[i] * INT64_C(1000000000);
+		script_server_go(rig.server);
+		mail_wait_done(m);
+		clock_set_source(NULL);
+		smtp_rig_is(m->outcome, OUTCOME_RETRY, "lost");
+		assert_int_equal(m->outcome.healthy, held_s[i] > 10);
+		mail_free(m);
+	}
+}
+
 /* ---- connections ---------------------------------------------------------------------------------- */
 
 static void serves(struct script *c)
@@ -165,14 +211,27 @@ static void says_421_when_idle(struct script *c)
 	}
 }
 
+/* Writing there fails with EPIPE, and would raise SIGPIPE. */
+static void breaks_when_idle(struct script *c)
+{
+	counts_the_text(c);
+	if (c->number == 0) {
+		shutdown(c->fd, SHUT_WR);
+		script_reset(c);
+		script_note(c, "<shut>");
+	} else {
+		script_serve(c);
+	}
+}
+
 /* The mail is sent before the loop has noticed: it moves to a fresh connection, and that is not an
  * attempt. */
 static void test_closed_while_idle(void **state)
 {
-	script_fn *const ways[] = {closes_when_idle, says_421_when_idle};
+	script_fn *const ways[] = {closes_when_idle, says_421_when_idle, breaks_when_idle};
 
 	(void)state;
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < 3; i++) {
 		smtp_rig_start(ways[i], NULL, "");
 		smtp_rig_expect(OUTCOME_SENT, "250");
 		script_server_wait(rig.server, "<shut>", 1);
@@ -333,6 +392,7 @@ int main(void)
 		TEST(test_abandoned_from_within_on_ready),
 		TEST(test_abandoned_while_connecting),
 		TEST(test_abandoned_after_the_release),
+		TEST(test_hung_up_on_after_a_long_hold),
 		TEST(test_a_connection_is_used_again),
 		TEST(test_an_idle_connection_is_closed),
 		TEST(test_closed_while_idle),

@@ -237,6 +237,31 @@ static void test_one_byte_at_a_time(void **state)
 	smtp_rig_expect(OUTCOME_RETRY, "timeout");
 }
 
+/* Each reply comes in time, all together do not. */
+static void takes_its_time(struct script *c)
+{
+	script_hello(c, "8BITMIME");
+	while (script_take(c, "", NULL) && script_drip(c, "250 ok\r\n", 25))
+		continue;
+}
+
+static void test_many_slow_replies(void **state)
+{
+	struct buf job;
+
+	(void)state;
+	buf_init(&job, 4096);
+	buf_add_str(&job, "{\"subject\":\"Hi\",\"body\":\"Hello\",\"to\":[");
+	for (int i = 0; i < 40; i++)
+		buf_addf(&job, "%s\"a%d@x.example\"", i > 0 ? "," : "", i);
+	buf_add_str(&job, "]}");
+	smtp_rig_start(takes_its_time, NULL, "&command_timeout=1s");
+	smtp_rig_is(smtp_rig_deliver(buf_str(&job)), OUTCOME_RETRY, "timeout");
+	/* It was not the last reply that came too late, but the limit for all of them. */
+	assert_in_range(smtp_rig_saw("RCPT"), 5, 39);
+	buf_free(&job);
+}
+
 static void drips_fast(struct script *c)
 {
 	script_drip(c, "220-hi\r\n220 there\r\n", 0);
@@ -478,6 +503,7 @@ int main(void)
 		TEST(test_silence_before_the_last_byte),
 		TEST(test_nobody_listens),
 		TEST(test_one_byte_at_a_time),
+		TEST(test_many_slow_replies),
 		TEST(test_many_lines_in_many_pieces),
 		TEST(test_reset_in_the_middle_of_a_reply),
 		TEST(test_a_reply_without_end),

@@ -173,8 +173,7 @@ bool script_hello(struct script *c, const char *caps)
 {
 	size_t n;
 
-	if (!script_say(c, "220 test.example ESMTP") ||
-	    !script_take(c, "EHLO", "250-test.example"))
+	if (!script_say(c, "220 test.example ESMTP") || !script_take(c, "EHLO", "250-test.example"))
 		return false;
 	for (; *caps != '\0'; caps += n + (caps[n] == ',')) {
 		n = strcspn(caps, ",");
