@@ -67,6 +67,9 @@ SUPPORT   := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/support/*.c))
 TEST_KINDS := unit integration e2e
 TEST_PROGRAMS := $(foreach kind,$(TEST_KINDS),$(patsubst %.c,$(BUILD)/%,\
                  $(sort $(wildcard tests/$(kind)/test_*.c))))
+# As tests/run chooses.
+CHOSEN_TESTS := $(if $(TESTS),$(shell for program in $(TEST_PROGRAMS); do \
+                case $$program in (*$(TESTS)*) echo $$program ;; esac; done),$(TEST_PROGRAMS))
 
 # --- quiet output ----------------------------------------------------------------------------------
 ifeq ($(V),1)
@@ -88,7 +91,7 @@ SUBMAKE = $(MAKE) --no-print-directory $(JOBS)
 
 all: $(BUILD)/postrider ## build the program (the default)
 
-programs: $(BUILD)/postrider $(TEST_PROGRAMS)
+programs: $(BUILD)/postrider $(CHOSEN_TESTS)
 
 $(BUILD)/postrider: $(MAIN) $(BUILD)/libpostrider.a
 	$(call say,LD,$@)
@@ -142,7 +145,7 @@ run: ## start a whole fleet on this machine and show it at work (ARGS="--workers
 test: ## build and run all tests (TESTS=pattern chooses, SANITIZER=address,undefined)
 	@.ci/deps build run test
 	@$(SUBMAKE) programs
-	@POSTRIDER=$(abspath $(BUILD))/postrider TESTS='$(TESTS)' tests/run $(TEST_PROGRAMS)
+	@POSTRIDER=$(abspath $(BUILD))/postrider TESTS='$(TESTS)' tests/run $(CHOSEN_TESTS)
 
 lint: ## check format, code, include direction, Lua heads, documentation
 	@.ci/deps build run test lint
