@@ -59,6 +59,12 @@ struct options {
 	double secondary_success;   /* SECONDARY_PROVIDER_SUCCESS_RATE  0.9, 0 - 1 */
 	char *mail_from;            /* MAIL_FROM          the sender where a job names none */
 	char *ehlo_name;            /* EHLO_NAME          "" = the host's name */
+	/* the HTTP API */
+	int64_t port;               /* PORT               4000, 0 - 65535; 0: any that is free */
+	char *api_host;             /* API_HOST           "" = all addresses, where it is protected */
+	int64_t api_max_body;       /* API_MAX_BODY       10485760, 1024 - 536870912 */
+	int64_t api_timeout;        /* API_TIMEOUT        30000 ms, 100 - 600000: for a request to arrive */
+	int64_t bulk_max;           /* BULK_MAX           100, 1 - 10000 */
 	/* logs */
 	int64_t log_level;          /* LOG_LEVEL          debug | info | warn | error */
 	int64_t log_format;         /* LOG_FORMAT         "" = text on a terminal, else json */

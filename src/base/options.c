@@ -123,6 +123,18 @@ static const struct option table[] = {
 	 .rule = "printable characters without blanks",
 	 .help = "the name given to SMTP servers; not set: the host's name"},
 
+	{"PORT", OPTION_INT, AT(port), .def = "4000", .min = 0, .max = 65535,
+	 .section = "The HTTP API", .help = "where the API listens; 0: any port that is free"},
+	{"API_HOST", OPTION_TEXT, AT(api_host), .def = "", .max = 255, .check = is_word,
+	 .rule = "a host name or address",
+	 .help = "the address where it listens; not set: all. Without API keys or JWT always 127.0.0.1"},
+	{"API_MAX_BODY", OPTION_INT, AT(api_max_body), .def = "10485760", .min = 1024,
+	 .max = 536870912, .unit = "bytes", .help = "a larger request is refused"},
+	{"API_TIMEOUT", OPTION_INT, AT(api_timeout), .def = "30000", .min = 100, .max = 600000,
+	 .unit = "ms", .help = "a request must have arrived by then, and an idle connection is closed"},
+	{"BULK_MAX", OPTION_INT, AT(bulk_max), .def = "100", .min = 1, .max = 10000,
+	 .help = "mails in one bulk request"},
+
 	{"LOG_LEVEL", OPTION_CHOICE, AT(log_level), .def = "info",
 	 .choices = "debug info warn error", .section = "Logs", .help = "the least that is logged"},
 	{"LOG_FORMAT", OPTION_CHOICE, AT(log_format), .def = "", .choices = "json text",

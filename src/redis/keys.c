@@ -78,6 +78,11 @@ char *keys_control(const char *prefix)
 	return mem_printf("%s:control", prefix);
 }
 
+char *keys_ready(const char *prefix)
+{
+	return mem_printf("%s:ready", prefix);
+}
+
 /* CRC-16/XMODEM (polynomial 0x1021, initially 0, not reflected), four bits at a time. */
 static unsigned crc16(const char *bytes, unsigned long len)
 {

@@ -1,0 +1,48 @@
+/* api.h - the HTTP API's process: one libev loop, one link to Redis, one server.
+ *
+ * Stateless like the workers: any number of processes may serve one fleet, also on one port
+ * (SO_REUSEPORT). SIGTERM and SIGINT: /readyz turns 503, no new connections, what is under way ends
+ * within DRAIN_TIMEOUT; a second one ends at once. */
+#ifndef API_API_H
+#define API_API_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "api/accept.h"
+#include "api/server.h"
+#include "base/attr.h"
+#include "base/error.h"
+#include "base/options.h"
+#include "mail/job.h"
+#include "redis/keys.h"
+#include "redis/link.h"
+
+/* The queues of the fleet, and which of them a new mail goes to. */
+struct api_queues {
+	const struct queue_keys *all;
+	size_t n;
+	const struct queue_keys *by_priority[JOB_MAX_PRIORITY + 2]; /* of priority - 1, then 0 to 10 */
+};
+
+struct api {
+	struct ev_loop *loop;
+	const struct options *options;
+	const struct api_queues *queues;
+	struct link *link;
+	struct server *server;
+	struct accept accept;
+	struct command command; /* of whatever is sent at once */
+	int64_t started_at; /* mono clock, µs */
+	bool draining;
+	ev_prepare flush;
+	ev_timer grace;
+	ev_signal on_term, on_int;
+};
+
+/* Runs until it is told to stop. False: it could not start, err says why. */
+bool api_run(const struct options *o, const struct api_queues *queues, struct error *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,74 @@
+/* post.h - one mail on its way in: checked, keyed, and then what became of it. */
+#ifndef API_POST_H
+#define API_POST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "base/attr.h"
+#include "base/buf.h"
+#include "base/options.h"
+#include "mail/message.h"
+#include "redis/keys.h"
+#include "redis/link.h"
+
+#define POST_MAX_KEY 100     /* characters of a client's key */
+#define POST_MAX_SUBJECT 200 /* characters, exclusive */
+#define POST_MAX_DELAY 300000
+#define POST_MAX_WORD 128
+
+struct api_queues;
+
+enum post_outcome {
+	POST_TAKEN,       /* pushed */
+	POST_KNOWN,       /* the same mail is known already; `status` … tell */
+	POST_CONFLICT,    /* the key belongs to another mail */
+	POST_INVALID,     /* `faults` tell; never asked of Redis */
+	POST_UNAVAILABLE, /* Redis is away, or will not store: `result` */
+};
+
+/* One mail on its way in. */
+struct post {
+	TAILQ_ENTRY(post) entry;
+	char *payload; /* what is pushed */
+	size_t len;
+	char *key;
+	char fingerprint[25];
+	char message_id[MESSAGE_MAX_ID]; /* "": not known here, for the sender is the workers' */
+	char *to, *subject;              /* cut */
+	int64_t send_at, delay;
+	const struct queue_keys *queue;
+	bool known; /* seen before: the answer is a replay, even if it is pushed again */
+	/* what became of it */
+	enum post_outcome outcome;
+	enum link_result result;
+	char *faults;   /* POST_INVALID: sentences separated by "; " */
+	bool malformed; /* POST_INVALID: no JSON object at all */
+	char status[16];
+	char provider[POST_MAX_WORD], provider_id[POST_MAX_WORD];
+	int64_t attempts, created_at, updated_at;
+	/* told once, after accept_add (accept.h) */
+	void (*on_done)(struct post *p);
+	void *data;
+};
+
+TAILQ_HEAD(post_list, post);
+
+/* Checks one mail as it came (HTTP-API's limits on top of the job's) and makes it ready to be taken.
+ * header_key: from the request's head, or NULL. Never NULL; outcome POST_INVALID tells that it is not
+ * valid. */
+struct post *post_new(const char *text, size_t len, const char *header_key, const struct options *o,
+                      const struct api_queues *queues) MUST_CHECK;
+/* The same without the limits that are only for clients: of the key's length, and so on. */
+struct post *post_new_trusted(const char *text, size_t len, const struct options *o,
+                              const struct api_queues *queues) MUST_CHECK;
+void post_free(struct post *p); /* NULL is fine */
+/* {success, status, jobId, messageId, idempotencyKey, statusUrl, timestamp …} of one that was taken or
+ * is known. */
+void post_write(const struct post *p, struct buf *out);
+/* Why it was not taken, in a sentence: POST_CONFLICT and POST_UNAVAILABLE. */
+const char *post_why(const struct post *p);
+
+#endif

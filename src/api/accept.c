@@ -1,0 +1,254 @@
+#include "api/accept.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/number.h"
+#include "redis/script.h"
+
+/* Mails that go together: through accept.lua, or in one LPUSH. */
+struct batch {
+	struct accept *accept;
+	struct link *link;
+	struct post_list posts;
+	size_t n;
+};
+
+static struct batch *batch_new(struct accept *a, struct link *link)
+{
+	struct batch *b = mem_zalloc(sizeof(*b));
+
+	b->accept = a;
+	b->link = link;
+	TAILQ_INIT(&b->posts);
+	return b;
+}
+
+static void done(struct post *p, enum post_outcome outcome, enum link_result result)
+{
+	p->outcome = outcome;
+	p->result = result;
+	p->on_done(p);
+}
+
+/* Frees the batch. */
+static void batch_end(struct batch *b, enum link_result result)
+{
+	struct post *p;
+
+	while ((p = TAILQ_FIRST(&b->posts)) != NULL) {
+		TAILQ_REMOVE(&b->posts, p, entry);
+		if (result != LINK_OK)
+			done(p, POST_UNAVAILABLE, result);
+		else
+			done(p, p->known ? POST_KNOWN : POST_TAKEN, result);
+	}
+	mem_free(b);
+}
+
+/* --- the push --------------------------------------------------------------------------------------------- */
+
+static void on_pushed(void *data, enum link_result result, const redisReply *reply)
+{
+	struct batch *b = data;
+
+	if (result == LINK_ERROR)
+		log_error("push_failed", LOG_STR("queue", TAILQ_FIRST(&b->posts)->queue->list),
+		          LOG_STR("error", reply->str));
+	batch_end(b, result);
+}
+
+static void push(struct batch *b)
+{
+	struct command *c = &b->accept->command;
+	struct post *p;
+
+	command_clear(c);
+	command_str(c, "LPUSH");
+	command_str(c, TAILQ_FIRST(&b->posts)->queue->list);
+	TAILQ_FOREACH(p, &b->posts, entry)
+	{
+		command_arg(c, p->payload, p->len);
+	}
+	if (!link_send(b->link, c, 0, on_pushed, b))
+		batch_end(b, LINK_LOST);
+}
+
+/* What is to be pushed, queue by queue. */
+static void push_all(struct accept *a, struct link *link, struct post_list *posts)
+{
+	while (!TAILQ_EMPTY(posts)) {
+		struct batch *b = batch_new(a, link);
+		const struct queue_keys *queue = TAILQ_FIRST(posts)->queue;
+		struct post *p, *next;
+		size_t bytes = 0;
+
+		for (p = TAILQ_FIRST(posts); p != NULL && bytes < ACCEPT_MAX_BYTES; p = next) {
+			next = TAILQ_NEXT(p, entry);
+			if (p->queue != queue)
+				continue;
+			TAILQ_REMOVE(posts, p, entry);
+			TAILQ_INSERT_TAIL(&b->posts, p, entry);
+			bytes += p->len;
+		}
+		push(b);
+	}
+}
+
+/* --- the status ------------------------------------------------------------------------------------------- */
+
+static const char *text_at(const redisReply *list, size_t i)
+{
+	if (i >= list->elements || list->element[i]->type != REDIS_REPLY_STRING)
+		return "";
+	return list->element[i]->str;
+}
+
+static int64_t number_at(const redisReply *list, size_t i)
+{
+	int64_t n;
+
+	return number_int(text_at(list, i), &n) ? n : 0;
+}
+
+static void copy_text(char *out, size_t size, const char *text)
+{
+	size_t n = strnlen(text, size - 1);
+
+	memcpy(out, text, n);
+	out[n] = '\0';
+}
+
+static void read_known(struct post *p, const redisReply *list)
+{
+	p->known = true;
+	copy_text(p->status, sizeof(p->status), text_at(list, 1));
+	copy_text(p->provider, sizeof(p->provider), text_at(list, 2));
+	p->attempts = number_at(list, 3);
+	copy_text(p->provider_id, sizeof(p->provider_id), text_at(list, 4));
+	p->created_at = number_at(list, 5);
+	p->updated_at = number_at(list, 6);
+}
+
+/* Its answer; true: it is to be pushed. */
+static bool read_verdict(struct post *p, const redisReply *list)
+{
+	const char *verdict = list->type == REDIS_REPLY_ARRAY ? text_at(list, 0) : "";
+
+	if (strcmp(verdict, "new") == 0)
+		return true;
+	if (strcmp(verdict, "again") == 0) {
+		read_known(p, list);
+		return true;
+	}
+	if (strcmp(verdict, "known") == 0) {
+		read_known(p, list);
+		done(p, POST_KNOWN, LINK_OK);
+	} else if (strcmp(verdict, "conflict") == 0) {
+		done(p, POST_CONFLICT, LINK_OK);
+	} else {
+		log_error("accept_failed", LOG_STR("key", p->key), LOG_STR("error", verdict));
+		done(p, POST_UNAVAILABLE, LINK_ERROR);
+	}
+	return false;
+}
+
+static void on_accepted(void *data, enum link_result result, const redisReply *reply)
+{
+	struct batch *b = data;
+	struct accept *a = b->accept;
+	struct post_list pushing;
+	struct post *p;
+
+	a->asking = false;
+	if (result == LINK_ERROR)
+		log_error("accept_failed", LOG_STR("error", reply->str));
+	if (result == LINK_OK && (reply->type != REDIS_REPLY_ARRAY || reply->elements != b->n))
+		result = LINK_ERROR;
+	if (result != LINK_OK) {
+		batch_end(b, result);
+		return;
+	}
+	TAILQ_INIT(&pushing);
+	for (size_t i = 0; (p = TAILQ_FIRST(&b->posts)) != NULL; i++) {
+		TAILQ_REMOVE(&b->posts, p, entry);
+		if (read_verdict(p, reply->element[i]))
+			TAILQ_INSERT_TAIL(&pushing, p, entry);
+	}
+	push_all(a, b->link, &pushing);
+	mem_free(b);
+}
+
+static void ask(struct accept *a, struct link *link)
+{
+	size_t n = a->n_waiting < ACCEPT_MAX_BATCH ? a->n_waiting : ACCEPT_MAX_BATCH;
+	struct batch *b = batch_new(a, link);
+	struct command *c = &a->command;
+	struct post *p;
+
+	script_command(c, SCRIPT_ACCEPT, n);
+	for (b->n = 0; b->n < n; b->n++) {
+		char *name;
+
+		p = TAILQ_FIRST(&a->waiting);
+		TAILQ_REMOVE(&a->waiting, p, entry);
+		TAILQ_INSERT_TAIL(&b->posts, p, entry);
+		name = keys_status(a->options->key_prefix, p->key);
+		command_str(c, name);
+		mem_free(name);
+	}
+	a->n_waiting -= n;
+	command_int(c, a->options->max_queue_time * 1000);
+	TAILQ_FOREACH(p, &b->posts, entry)
+	{
+		command_str(c, p->fingerprint);
+		command_str(c, p->to);
+		command_str(c, p->subject);
+		command_int(c, p->send_at);
+		command_int(c, p->delay);
+	}
+	a->asking = link_send(link, c, 0, on_accepted, b);
+	if (!a->asking)
+		batch_end(b, LINK_LOST);
+}
+
+void accept_init(struct accept *a, const struct options *o)
+{
+	memset(a, 0, sizeof(*a));
+	a->options = o;
+	TAILQ_INIT(&a->waiting);
+	command_init(&a->command);
+}
+
+static void refuse_all(struct accept *a)
+{
+	struct post *p;
+
+	while ((p = TAILQ_FIRST(&a->waiting)) != NULL) {
+		TAILQ_REMOVE(&a->waiting, p, entry);
+		a->n_waiting--;
+		done(p, POST_UNAVAILABLE, LINK_LOST);
+	}
+}
+
+void accept_free(struct accept *a)
+{
+	refuse_all(a);
+	command_free(&a->command);
+}
+
+void accept_add(struct accept *a, struct post *p)
+{
+	TAILQ_INSERT_TAIL(&a->waiting, p, entry);
+	a->n_waiting++;
+}
+
+void accept_flush(struct accept *a, struct link *link)
+{
+	if (a->n_waiting > 0 && !link_up(link))
+		refuse_all(a);
+	else if (a->n_waiting > 0 && !a->asking)
+		ask(a, link);
+}

@@ -1,0 +1,150 @@
+#include "api/api.h"
+
+#include <signal.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "mail/message.h"
+
+#define LOOPBACK "127.0.0.1"
+
+/* --- the turn of the loop ----------------------------------------------------------------------------------- */
+
+static void api_flush(struct ev_loop *loop, ev_prepare *prepare, int events)
+{
+	struct api *api = prepare->data;
+
+	(void)events;
+	accept_flush(&api->accept, api->link);
+	if (api->draining && server_idle(api->server))
+		ev_break(loop, EVBREAK_ALL);
+}
+
+static void api_on_link(void *data, bool up)
+{
+	(void)data;
+	log_info(up ? "redis_ready" : "redis_away", LOG_STR("name", "api"));
+}
+
+/* --- signals ------------------------------------------------------------------------------------------------ */
+
+static void api_on_grace(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)timer;
+	(void)events;
+	ev_break(loop, EVBREAK_ALL);
+}
+
+static void api_on_stop(struct ev_loop *loop, ev_signal *signal, int events)
+{
+	struct api *api = signal->data;
+
+	(void)events;
+	if (api->draining) {
+		ev_break(loop, EVBREAK_ALL);
+		return;
+	}
+	api->draining = true;
+	log_info("draining", LOG_INT("connections", (int64_t)server_connections(api->server)));
+	server_quiesce(api->server);
+	ev_timer_set(&api->grace, (double)api->options->drain_timeout, 0.);
+	ev_timer_start(loop, &api->grace);
+}
+
+/* --- start and end ------------------------------------------------------------------------------------------ */
+
+static void api_watch(struct api *api)
+{
+	ev_prepare_init(&api->flush, api_flush);
+	ev_init(&api->grace, api_on_grace);
+	ev_signal_init(&api->on_term, api_on_stop, SIGTERM);
+	ev_signal_init(&api->on_int, api_on_stop, SIGINT);
+	api->flush.data = api->grace.data = api->on_term.data = api->on_int.data = api;
+	ev_prepare_start(api->loop, &api->flush);
+	ev_signal_start(api->loop, &api->on_term);
+	ev_signal_start(api->loop, &api->on_int);
+}
+
+static void api_unwatch(struct api *api)
+{
+	ev_prepare_stop(api->loop, &api->flush);
+	ev_timer_stop(api->loop, &api->grace);
+	ev_signal_stop(api->loop, &api->on_term);
+	ev_signal_stop(api->loop, &api->on_int);
+}
+
+static bool is_loopback(const char *host)
+{
+	return strcmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 ||
+	       strcmp(host, "::1") == 0;
+}
+
+/* Nothing protects it: it is for this machine only. */
+static const char *api_host(const struct options *o)
+{
+	if (is_loopback(o->api_host))
+		return o->api_host;
+	log_warn("loopback_only", LOG_STR("host", LOOPBACK),
+	         LOG_STR("error", "nothing protects the API, so only this machine can reach it"));
+	return LOOPBACK;
+}
+
+static bool api_start(struct api *api, const struct link_config *redis, struct error *err)
+{
+	const struct options *o = api->options;
+	struct server_config config = {
+		.host = api_host(o),
+		.port = (int)o->port,
+		.max_body = (size_t)o->api_max_body,
+		.arrival_ms = o->api_timeout,
+	};
+
+	api->server = server_open(api->loop, api, &config, err);
+	if (api->server == NULL)
+		return false;
+	api->link = link_open(api->loop, redis, api_on_link, api);
+	api_watch(api);
+	log_info("api_started", LOG_STR("host", config.host),
+	         LOG_INT("port", server_port(api->server)));
+	return true;
+}
+
+/* Whoever waits for Redis is answered LINK_LOST by link_close, and so its client. */
+static void api_end(struct api *api)
+{
+	api_unwatch(api);
+	link_close(api->link);
+	accept_free(&api->accept);
+	server_close(api->server);
+	command_free(&api->command);
+	log_info("api_ended", LOG_INT("port", 0));
+}
+
+bool api_run(const struct options *o, const struct api_queues *queues, struct error *err)
+{
+	struct api api = {
+		.loop = ev_default_loop(EVFLAG_AUTO),
+		.options = o,
+		.queues = queues,
+		.started_at = clock_mono_us(),
+	};
+	struct link_config redis;
+	bool ok;
+
+	signal(SIGPIPE, SIG_IGN);
+	message_init();
+	if (!link_config_parse(&redis, o->redis_url, err))
+		return false;
+	redis.timeout_ms = (int)o->command_timeout;
+	accept_init(&api.accept, o);
+	command_init(&api.command);
+	ok = api_start(&api, &redis, err);
+	link_config_free(&redis);
+	if (!ok)
+		return false;
+	ev_run(api.loop, 0);
+	api_end(&api);
+	return true;
+}

@@ -1,0 +1,366 @@
+#include "api/post.h"
+
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api.h"
+#include "api/json.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+#include "fleet/timeline.h"
+#include "mail/job.h"
+#include "mail/json.h"
+#include "provider/jsonw.h"
+
+#define KEY_NAME "idempotencyKey"
+#define FAULT_BYTES 65536
+#define SHOWN_BYTES 60 /* of `to` and `subject` in the status */
+#define MAX_DETAILS 64
+#define STATUS_URL "/api/email/status/"
+
+/* --- the sentences ---------------------------------------------------------------------------------------- */
+
+/* What a request says of the fields that have stricter limits here. NULL and -1: not given, or wrong in a
+ * way that the job's own check tells. */
+struct own_fields {
+	const char *key, *subject;
+	double delay;
+	bool key_given;
+};
+
+static const char *const order[] = {"to", "subject", "body", KEY_NAME, "priority", "delay"};
+
+#define N_ORDER (sizeof(order) / sizeof(order[0]))
+
+/* In the order of the page; others behind. */
+static size_t rank_of(const char *sentence)
+{
+	for (size_t i = 0; i < N_ORDER; i++) {
+		size_t n = strlen(order[i]);
+
+		if (strncmp(sentence, "Field \"", 7) == 0 &&
+		    strncmp(sentence + 7, order[i], n) == 0 &&
+		    (sentence[7 + n] == '"' || sentence[7 + n] == '['))
+			return i;
+	}
+	return N_ORDER;
+}
+
+/* The job's sentences that ours take the place of: its limits are wider. */
+static bool is_replaced(const char *sentence)
+{
+	static const char *const replaced[] = {
+		"Field \"idempotencyKey\" must be between",
+		"Field \"subject\" must be less than",
+		"Field \"delay\" must be a number",
+	};
+
+	for (size_t i = 0; i < sizeof(replaced) / sizeof(replaced[0]); i++)
+		if (strncmp(sentence, replaced[i], strlen(replaced[i])) == 0)
+			return true;
+	return false;
+}
+
+struct details {
+	char *list[MAX_DETAILS];
+	size_t n;
+};
+
+static void add_detail(struct details *d, const char *sentence, size_t n)
+{
+	char *copy = mem_strndup(sentence, n);
+	size_t at = d->n;
+
+	if (d->n == MAX_DETAILS) {
+		mem_free(copy);
+		return;
+	}
+	while (at > 0 && rank_of(d->list[at - 1]) > rank_of(copy))
+		at--;
+	memmove(&d->list[at + 1], &d->list[at], (d->n - at) * sizeof(d->list[0]));
+	d->list[at] = copy;
+	d->n++;
+}
+
+static void add_sentences(struct details *d, const char *sentences)
+{
+	while (*sentences != '\0') {
+		const char *end = strstr(sentences, "; ");
+		size_t n = end != NULL ? (size_t)(end - sentences) : strlen(sentences);
+
+		if (!is_replaced(sentences))
+			add_detail(d, sentences, n);
+		sentences += n + (end != NULL ? 2 : 0);
+	}
+}
+
+static char *join(struct details *d)
+{
+	struct buf all;
+
+	buf_init(&all, FAULT_BYTES * 2);
+	for (size_t i = 0; i < d->n; i++) {
+		buf_add_str(&all, i > 0 ? "; " : "");
+		buf_add_str(&all, d->list[i]);
+		mem_free(d->list[i]);
+	}
+	d->n = 0;
+	return buf_take(&all);
+}
+
+static size_t characters(const char *s)
+{
+	size_t n = 0;
+
+	for (; *s != '\0'; s++)
+		n += ((unsigned char)*s & 0xc0) != 0x80;
+	return n;
+}
+
+static void add_own(struct details *d, const struct own_fields *f)
+{
+	const char *fault = NULL;
+
+	if (f->key == NULL && !f->key_given)
+		fault = "Field \"" KEY_NAME "\" is required";
+	else if (f->key != NULL && (*f->key == '\0' || characters(f->key) > POST_MAX_KEY))
+		fault = "Field \"" KEY_NAME "\" must be between 1 and 100 characters";
+	if (fault != NULL)
+		add_detail(d, fault, strlen(fault));
+	fault = "Field \"subject\" must be less than 200 characters";
+	if (f->subject != NULL && characters(f->subject) >= POST_MAX_SUBJECT)
+		add_detail(d, fault, strlen(fault));
+	fault = "Field \"delay\" must be a number between 0 and 300000 (5 minutes)";
+	if (f->delay > POST_MAX_DELAY || f->delay < 0)
+		add_detail(d, fault, strlen(fault));
+}
+
+/* --- reading ------------------------------------------------------------------------------------------------ */
+
+static struct own_fields fields_of_tree(const cJSON *tree)
+{
+	const cJSON *key = cJSON_GetObjectItemCaseSensitive(tree, KEY_NAME);
+	const cJSON *subject = cJSON_GetObjectItemCaseSensitive(tree, "subject");
+	const cJSON *delay = cJSON_GetObjectItemCaseSensitive(tree, "delay");
+	struct own_fields f = {.key_given = key != NULL && !cJSON_IsNull(key)};
+
+	if (cJSON_IsString(key))
+		f.key = key->valuestring;
+	if (cJSON_IsString(subject))
+		f.subject = subject->valuestring;
+	if (delay != NULL && !cJSON_IsNull(delay))
+		f.delay = cJSON_IsNumber(delay) ? delay->valuedouble : -1;
+	return f;
+}
+
+static void refuse(struct post *p, struct details *d)
+{
+	p->outcome = POST_INVALID;
+	p->faults = join(d);
+}
+
+/* The job has not passed: its faults, and ours. */
+static void refuse_with(struct post *p, const char *text, size_t len, const char *header_key,
+                        const char *faults)
+{
+	struct details details = {.n = 0};
+	struct own_fields fields;
+	struct error err;
+	cJSON *tree = json_parse(text, len, &err);
+
+	if (!cJSON_IsObject(tree)) {
+		p->malformed = true;
+		p->outcome = POST_INVALID;
+		p->faults = tree != NULL
+		                    ? mem_strdup("The body must be a JSON object")
+		                    : mem_printf("The body is %s", len > 0 ? err.text : "empty");
+		cJSON_Delete(tree);
+		return;
+	}
+	fields = fields_of_tree(tree);
+	if (header_key != NULL)
+		fields.key = header_key;
+	add_sentences(&details, faults);
+	add_own(&details, &fields);
+	refuse(p, &details);
+	cJSON_Delete(tree);
+}
+
+/* The payload as it is pushed. A key that came in the head is put into it. */
+static bool take_payload(struct post *p, const char *text, size_t len, const char *header_key)
+{
+	const char *brace = memchr(text, '{', len);
+	struct buf payload;
+	struct error err;
+	cJSON *tree;
+
+	if (header_key == NULL || brace == NULL) {
+		p->payload = mem_strndup(text, len);
+		p->len = len;
+		return true;
+	}
+	if (memmem(text, len, KEY_NAME, strlen(KEY_NAME)) == NULL &&
+	    memchr(text, '\\', len) == NULL) {
+		buf_init(&payload, len + 8192);
+		buf_add_str(&payload, "{\"" KEY_NAME "\":");
+		buf_add_json(&payload, header_key, strlen(header_key));
+		buf_add_char(&payload, ',');
+		buf_add(&payload, brace + 1, len - (size_t)(brace + 1 - text));
+		p->len = payload.len;
+		p->payload = buf_take(&payload);
+		return true;
+	}
+	/* It may name the key, as null, or under an escaped name. */
+	tree = json_parse(text, len, &err);
+	cJSON_DeleteItemFromObjectCaseSensitive(tree, KEY_NAME);
+	if (cJSON_AddStringToObject(tree, KEY_NAME, header_key) != NULL)
+		p->payload = cJSON_PrintUnformatted(tree);
+	cJSON_Delete(tree);
+	if (p->payload == NULL)
+		return false;
+	p->len = strlen(p->payload);
+	return true;
+}
+
+static void take_job(struct post *p, const struct job *job, const char *key,
+                     const struct api_queues *queues)
+{
+	const char *to = job->rcpts[0].address.email;
+	int priority = job->priority;
+
+	p->key = mem_strdup(key);
+	memcpy(p->fingerprint, job->fingerprint, sizeof(p->fingerprint));
+	p->to = mem_strndup(to, timeline_cut(to, SHOWN_BYTES));
+	p->subject = mem_strndup(job->subject, timeline_cut(job->subject, SHOWN_BYTES));
+	p->send_at = job->send_at;
+	p->delay = job->delay;
+	if (job->from.email[0] != '\0')
+		message_id(p->message_id, key, job);
+	if (priority < -1 || priority > JOB_MAX_PRIORITY)
+		priority = -1;
+	p->queue = queues->by_priority[priority + 1];
+}
+
+static struct post *post_read(const char *text, size_t len, const char *header_key, bool trusted,
+                              const struct options *o, const struct api_queues *queues)
+{
+	struct post *p = mem_zalloc(sizeof(*p));
+	struct details details = {.n = 0};
+	struct buf faults;
+	struct job *job;
+	const char *key;
+
+	buf_init(&faults, FAULT_BYTES);
+	/* The workers' sender, where we know it: the Message-ID is of its domain. */
+	job = job_parse(text, len, o->mail_from[0] != '\0' ? o : NULL, &faults);
+	if (job == NULL) {
+		refuse_with(p, text, len, header_key, buf_str(&faults));
+		buf_free(&faults);
+		return p;
+	}
+	buf_free(&faults);
+	key = header_key != NULL ? header_key : job->key;
+	if (!trusted) {
+		struct own_fields fields = {
+			.key = *key != '\0' || header_key != NULL ? key : NULL,
+			.subject = job->subject,
+			.delay = (double)job->delay,
+		};
+
+		add_own(&details, &fields);
+		if (header_key != NULL && *job->key != '\0' && strcmp(job->key, header_key) != 0)
+			add_sentences(&details,
+			              "Field \"" KEY_NAME
+			              "\" must be the same as the Idempotency-Key header");
+		if (header_key != NULL && *header_key != '\0' &&
+		    !job_key_valid(header_key, strlen(header_key)))
+			add_sentences(&details, "Field \"" KEY_NAME
+			                        "\" must not contain braces or control characters");
+	}
+	if (details.n > 0)
+		refuse(p, &details);
+	else if (take_payload(p, text, len, *job->key == '\0' ? header_key : NULL))
+		take_job(p, job, key, queues);
+	job_free(job);
+	return p;
+}
+
+struct post *post_new(const char *text, size_t len, const char *header_key, const struct options *o,
+                      const struct api_queues *queues)
+{
+	return post_read(text, len, header_key, false, o, queues);
+}
+
+struct post *post_new_trusted(const char *text, size_t len, const struct options *o,
+                              const struct api_queues *queues)
+{
+	return post_read(text, len, NULL, true, o, queues);
+}
+
+void post_free(struct post *p)
+{
+	if (p == NULL)
+		return;
+	mem_free(p->payload);
+	mem_free(p->key);
+	mem_free(p->to);
+	mem_free(p->subject);
+	mem_free(p->faults);
+	mem_free(p);
+}
+
+/* --- telling ------------------------------------------------------------------------------------------------ */
+
+/* What may stand in a path (RFC 3986, unreserved), and else its bytes in hexadecimal. */
+static void add_path(struct buf *out, const char *s)
+{
+	static const char digits[] = "0123456789ABCDEF";
+
+	for (; *s != '\0'; s++) {
+		unsigned char c = (unsigned char)*s;
+
+		if ((c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
+		    strchr("-._~", c) != NULL) {
+			buf_add_char(out, *s);
+			continue;
+		}
+		buf_add_char(out, '%');
+		buf_add_char(out, digits[c >> 4]);
+		buf_add_char(out, digits[c & 15]);
+	}
+}
+
+void post_write(const struct post *p, struct buf *out)
+{
+	const char *status = p->outcome == POST_KNOWN ? p->status : "queued";
+
+	jsonw_open(out, '{');
+	json_bool(out, "success", strcmp(status, "failed") != 0);
+	jsonw_pair(out, "status", status);
+	jsonw_pair(out, "jobId", p->key);
+	json_text_or_null(out, "messageId",
+	                  *p->provider_id != '\0' ? p->provider_id : p->message_id);
+	jsonw_pair(out, "idempotencyKey", p->key);
+	jsonw_key(out, "statusUrl");
+	buf_add_str(out, "\"" STATUS_URL);
+	add_path(out, p->key);
+	buf_add_char(out, '"');
+	if (p->outcome == POST_KNOWN) {
+		json_text_or_null(out, "provider", p->provider);
+		json_int(out, "attempts", p->attempts);
+		json_time(out, "createdAt", p->created_at);
+		json_time(out, "updatedAt", p->updated_at);
+	}
+	json_now(out, "timestamp");
+	jsonw_close(out, '}');
+}
+
+const char *post_why(const struct post *p)
+{
+	if (p->outcome == POST_CONFLICT)
+		return "The idempotency key belongs to another mail";
+	return p->result == LINK_NOMEM
+	               ? "Redis has no memory left; nothing was changed"
+	               : "Redis does not take it now; repeat with the same idempotency key";
+}

@@ -1,0 +1,16 @@
+/* routes.c - the table of routes (route.h). */
+#include "api/health.h"
+#include "api/lookup.h"
+#include "api/route.h"
+#include "api/send.h"
+
+const struct route route_table[] = {
+	{"POST", "/api/email/send", SCOPE_SEND, send_run},
+	{"POST", "/api/email/bulk-send", SCOPE_SEND, send_run_bulk},
+	{"GET", "/api/email/status/*", SCOPE_READ, lookup_run},
+	{"GET", "/livez", SCOPE_NONE, health_live},
+	{"GET", "/readyz", SCOPE_NONE, health_ready},
+	{"GET", "/", SCOPE_NONE, health_index},
+};
+
+const size_t route_n = sizeof(route_table) / sizeof(route_table[0]);

@@ -1,0 +1,574 @@
+#include "api/server.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "api/api.h"
+#include "api/route.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/number.h"
+
+#define POOL_BYTES 24576 /* of a connection: its head, and room to say that it is too long */
+#define BACKLOG 1024
+#define TICKS 16       /* in the time of a request */
+#define SPARE_FILES 64 /* for Redis, logs, and so on */
+#define MAX_RUNS 8     /* of libmicrohttpd in one turn of the loop */
+
+/* One connection. It is in the list while its time runs, that is, while we wait for its client. */
+struct visitor {
+	TAILQ_ENTRY(visitor) entry;
+	struct server *server;
+	int fd;
+	bool timed, receiving;
+	int64_t since; /* mono clock, µs */
+};
+
+TAILQ_HEAD(visitor_list, visitor);
+
+struct server {
+	struct ev_loop *loop;
+	struct api *api;
+	struct MHD_Daemon *daemon;
+	int fd, port;
+	size_t max_body, bodies, n_visitors;
+	int64_t arrival_us;
+	bool quiet, resumed, tls;
+	struct visitor_list timed; /* the longest first */
+	struct request_list requests;
+	ev_io io;
+	ev_timer again, tick;
+	ev_prepare prepare;
+};
+
+/* --- time ------------------------------------------------------------------------------------------------ */
+
+static void visitor_wait(struct visitor *v)
+{
+	if (v->timed)
+		TAILQ_REMOVE(&v->server->timed, v, entry);
+	v->timed = true;
+	v->since = clock_mono_us();
+	TAILQ_INSERT_TAIL(&v->server->timed, v, entry);
+}
+
+static void visitor_rest(struct visitor *v)
+{
+	if (v->timed)
+		TAILQ_REMOVE(&v->server->timed, v, entry);
+	v->timed = false;
+}
+
+/* libmicrohttpd takes an answer only before a body or after it; in the midst of one it is written past
+ * it. Nothing else has been, so this is all that the client gets. */
+static void visitor_refuse(struct visitor *v, const char *line, const char *title, int status)
+{
+	char text[512];
+	int n;
+
+	n = snprintf(
+		text, sizeof(text),
+		"HTTP/1.1 %s\r\nConnection: close\r\nContent-Type: application/problem+json\r\n\r\n"
+		"{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"error\":\"%s\","
+		"\"message\":\"%s\"}",
+		line, title, status, title, title);
+	if (n > 0 && !v->server->tls)
+		(void)!send(v->fd, text, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
+	shutdown(v->fd, SHUT_RDWR);
+	visitor_rest(v);
+}
+
+static void server_on_tick(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct server *s = timer->data;
+	int64_t before = clock_mono_us() - s->arrival_us;
+	struct visitor *v;
+
+	(void)loop;
+	(void)events;
+	while ((v = TAILQ_FIRST(&s->timed)) != NULL && v->since < before) {
+		if (v->receiving)
+			visitor_refuse(v, "408 Request Timeout", "Request Timeout", 408);
+		else
+			shutdown(v->fd, SHUT_RDWR);
+		visitor_rest(v);
+	}
+}
+
+/* --- libmicrohttpd in the loop --------------------------------------------------------------------------- */
+
+static void server_run(struct server *s)
+{
+	MHD_UNSIGNED_LONG_LONG wait;
+
+	for (int i = 0; i < MAX_RUNS; i++) {
+		s->resumed = false;
+		MHD_run(s->daemon);
+		if (!s->resumed && !(MHD_get_timeout(s->daemon, &wait) == MHD_YES && wait == 0))
+			return;
+	}
+	ev_timer_set(&s->again, 0., 0.);
+	ev_timer_start(s->loop, &s->again);
+}
+
+static void server_on_io(struct ev_loop *loop, ev_io *io, int events)
+{
+	(void)loop;
+	(void)events;
+	server_run(io->data);
+}
+
+static void server_on_again(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop;
+	(void)events;
+	server_run(timer->data);
+}
+
+/* What was answered in this turn leaves in it. */
+static void server_on_prepare(struct ev_loop *loop, ev_prepare *prepare, int events)
+{
+	struct server *s = prepare->data;
+
+	(void)loop;
+	(void)events;
+	if (s->resumed)
+		server_run(s);
+}
+
+void server_answered(struct request *r)
+{
+	if (!r->suspended)
+		return;
+	r->suspended = false;
+	r->api->server->resumed = true;
+	MHD_resume_connection(r->connection);
+}
+
+/* --- one request ----------------------------------------------------------------------------------------- */
+
+static struct visitor *visitor_of(struct MHD_Connection *c)
+{
+	return MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
+static void on_connection(void *data, struct MHD_Connection *c, void **context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+	struct server *s = data;
+	struct visitor *v = *context;
+
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		v = mem_zalloc(sizeof(*v));
+		v->server = s;
+		v->fd = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+		s->n_visitors++;
+		visitor_wait(v);
+		*context = v;
+		return;
+	}
+	visitor_rest(v);
+	s->n_visitors--;
+	mem_free(v);
+}
+
+/* The first line is there. */
+static void *on_line(void *data, const char *target, struct MHD_Connection *c)
+{
+	struct server *s = data;
+	struct request *r = mem_zalloc(sizeof(*r));
+
+	r->api = s->api;
+	r->connection = c;
+	r->visitor = visitor_of(c);
+	r->path = mem_strndup(target, strcspn(target, "?"));
+	r->began_at = clock_mono_us();
+	buf_init(&r->body, s->max_body);
+	buf_init(&r->out, REQUEST_MAX_ANSWER);
+	TAILQ_INSERT_TAIL(&s->requests, r, all);
+	r->visitor->receiving = true;
+	visitor_wait(r->visitor);
+	return r;
+}
+
+static void on_completed(void *data, struct MHD_Connection *c, void **context,
+                         enum MHD_RequestTerminationCode code)
+{
+	struct server *s = data;
+	struct request *r = *context;
+
+	(void)c;
+	if (r == NULL)
+		return;
+	log_debug("request_ended", LOG_STR("method", r->method),
+	          LOG_STR("route", r->route != NULL ? r->route->path : NULL),
+	          LOG_INT("status", code == MHD_REQUEST_TERMINATED_COMPLETED_OK ? r->status : 0),
+	          LOG_INT("us", clock_mono_us() - r->began_at));
+	r->visitor->receiving = false;
+	visitor_wait(r->visitor);
+	s->bodies -= r->body.len;
+	TAILQ_REMOVE(&s->requests, r, all);
+	for (size_t i = 0; i < r->n_headers; i++)
+		mem_free(r->headers[i].value);
+	mem_free(r->path);
+	mem_free(r->param);
+	buf_free(&r->body);
+	buf_free(&r->out);
+	mem_free(r);
+	*context = NULL;
+}
+
+static enum MHD_Result queue_answer(struct server *s, struct request *r)
+{
+	size_t n = r->out.len;
+	struct MHD_Response *response;
+	enum MHD_Result result;
+
+	response = MHD_create_response_from_buffer_with_free_callback(n, buf_take(&r->out),
+	                                                              mem_free);
+	if (response == NULL)
+		return MHD_NO;
+	if (n > 0 || r->status != 204)
+		MHD_add_response_header(response, "Content-Type", r->type);
+	MHD_add_response_header(response, "Cache-Control", "no-store");
+	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+	if (r->close || s->quiet)
+		MHD_add_response_header(response, "Connection", "close");
+	for (size_t i = 0; i < r->n_headers; i++)
+		MHD_add_response_header(response, r->headers[i].name, r->headers[i].value);
+	visitor_wait(r->visitor);
+	r->visitor->receiving = false; /* and must take it in that time */
+	result = MHD_queue_response(r->connection, (unsigned)r->status, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
+/* How long the body is must be beyond doubt: who disagrees about it can be made to see another
+ * request (RFC 9112, 6.1). */
+static const char *framing_fault(const struct request *r)
+{
+	const char *coding = request_get(r, "Transfer-Encoding");
+	const char *length = request_get(r, "Content-Length");
+
+	if (coding != NULL && length != NULL)
+		return "Content-Length and Transfer-Encoding must not both be there";
+	if (coding != NULL && strcasecmp(coding, "chunked") != 0)
+		return "Only the transfer coding chunked is known";
+	return NULL;
+}
+
+struct lengths {
+	size_t n;
+};
+
+static enum MHD_Result count_length(void *data, enum MHD_ValueKind kind, const char *name,
+                                    const char *value)
+{
+	struct lengths *l = data;
+
+	(void)kind;
+	(void)value;
+	if (strcasecmp(name, "Content-Length") == 0 || strcasecmp(name, "Transfer-Encoding") == 0)
+		l->n++;
+	return MHD_YES;
+}
+
+static void check_head(struct server *s, struct request *r)
+{
+	const union MHD_ConnectionInfo *head = MHD_get_connection_info(
+		r->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+	const char *fault = framing_fault(r), *length = request_get(r, "Content-Length");
+	struct lengths lengths = {0};
+	int64_t n = 0;
+
+	MHD_get_connection_values(r->connection, MHD_HEADER_KIND, count_length, &lengths);
+	if (fault == NULL && lengths.n > 1)
+		fault = "There must be one Content-Length";
+	if (fault == NULL && length != NULL && (!number_int(length, &n) || n < 0))
+		fault = "Content-Length must be a number";
+	r->close = true; /* what follows this head is not read */
+	if (head != NULL && head->header_size > SERVER_MAX_HEAD)
+		request_problem(r, 431, NULL, "The request's head must be at most 16 KB");
+	else if (fault != NULL)
+		request_problem(r, 400, NULL, fault);
+	else if (n > 0 && (uint64_t)n > s->max_body)
+		request_problem(r, 413, NULL, "The body is too large");
+	else if (n > 0 && s->bodies + (size_t)n > SERVER_MAX_BODIES)
+		request_unavailable(r, "Too many large requests are under way");
+	else
+		route_begin(r);
+	if (r->status == 0)
+		r->close = false;
+}
+
+static enum MHD_Result take_body(struct server *s, struct request *r, const char *bytes, size_t *n)
+{
+	size_t before = r->body.len;
+
+	if (s->bodies + *n > SERVER_MAX_BODIES) {
+		visitor_refuse(r->visitor, "503 Service Unavailable", "Service Unavailable", 503);
+		return MHD_NO;
+	}
+	buf_add(&r->body, bytes, *n);
+	s->bodies += r->body.len - before;
+	*n = 0;
+	if (buf_ok(&r->body))
+		return MHD_YES;
+	visitor_refuse(r->visitor, "413 Content Too Large", "Content Too Large", 413);
+	return MHD_NO;
+}
+
+static enum MHD_Result on_request(void *data, struct MHD_Connection *c, const char *url,
+                                  const char *method, const char *version, const char *upload,
+                                  size_t *n_upload, void **context)
+{
+	struct server *s = data;
+	struct request *r = *context;
+
+	(void)c;
+	(void)url;
+	(void)version;
+	if (!r->head_seen) {
+		r->head_seen = true;
+		r->method = method;
+		check_head(s, r);
+		return r->status != 0 ? queue_answer(s, r) : MHD_YES;
+	}
+	if (*n_upload > 0)
+		return take_body(s, r, upload, n_upload);
+	if (!r->running) {
+		r->running = true;
+		visitor_rest(r->visitor);
+		r->visitor->receiving = false;
+		r->route->run(r);
+	}
+	if (r->status != 0)
+		return queue_answer(s, r);
+	r->suspended = true;
+	MHD_suspend_connection(c);
+	return MHD_YES;
+}
+
+void server_address(const struct request *r, char *out, size_t size)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		r->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+
+	if (info == NULL ||
+	    getnameinfo(info->client_addr,
+	                info->client_addr->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+	                                                         : sizeof(struct sockaddr_in),
+	                out, (socklen_t)size, NULL, 0, NI_NUMERICHOST) != 0)
+		snprintf(out, size, "unknown");
+}
+
+/* --- start and end ----------------------------------------------------------------------------------------- */
+
+static bool listen_on(struct server *s, const struct addrinfo *a)
+{
+	int on = 1, off = 0;
+
+	s->fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (s->fd < 0)
+		return false;
+	setsockopt(s->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	setsockopt(s->fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+	if (a->ai_family == AF_INET6)
+		setsockopt(s->fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+	if (bind(s->fd, a->ai_addr, a->ai_addrlen) == 0 && listen(s->fd, BACKLOG) == 0)
+		return true;
+	off = errno;
+	close(s->fd);
+	s->fd = -1;
+	errno = off;
+	return false;
+}
+
+static bool server_listen(struct server *s, const char *host, int port, struct error *err)
+{
+	struct addrinfo hints = {.ai_flags = AI_PASSIVE, .ai_socktype = SOCK_STREAM}, *list;
+	struct sockaddr_storage bound = {0};
+	socklen_t n = sizeof(bound);
+	char service[8], *shown;
+	int why;
+
+	snprintf(service, sizeof(service), "%d", port);
+	why = getaddrinfo(*host != '\0' ? host : NULL, service, &hints, &list);
+	if (why != 0)
+		return error_set(err, "API_HOST %s: %s", host, gai_strerror(why));
+	/* `::` takes both kinds, where there is IPv6. */
+	for (const struct addrinfo *a = list; a != NULL && s->fd < 0; a = a->ai_next)
+		if (*host != '\0' || a->ai_family == AF_INET6)
+			(void)listen_on(s, a);
+	for (const struct addrinfo *a = list; a != NULL && s->fd < 0; a = a->ai_next)
+		(void)listen_on(s, a);
+	why = errno;
+	freeaddrinfo(list);
+	if (s->fd < 0) {
+		shown = mem_printf("%s:%d", *host != '\0' ? host : "*", port);
+		error_set(err, "cannot listen on %s: %s (PORT, API_HOST)", shown, strerror(why));
+		mem_free(shown);
+		return false;
+	}
+	if (getsockname(s->fd, (struct sockaddr *)&bound, &n) != 0)
+		return error_set(err, "cannot listen: %s", strerror(errno));
+	s->port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
+	                                            : ((struct sockaddr_in *)&bound)->sin_port);
+	return true;
+}
+
+static void raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	if (limit.rlim_cur < limit.rlim_max &&
+	    limit.rlim_cur < SERVER_MAX_CONNECTIONS + SPARE_FILES) {
+		limit.rlim_cur = SERVER_MAX_CONNECTIONS + SPARE_FILES < limit.rlim_max
+		                         ? SERVER_MAX_CONNECTIONS + SPARE_FILES
+		                         : limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+	if (limit.rlim_cur < SERVER_MAX_CONNECTIONS + SPARE_FILES)
+		log_warn("few_files", LOG_INT("limit", (int64_t)limit.rlim_cur));
+}
+
+static void on_mhd_log(void *data, const char *format, va_list args)
+{
+	char text[256];
+
+	(void)data;
+	if (!log_enabled(LOG_LEVEL_DEBUG))
+		return;
+	vsnprintf(text, sizeof(text), format, args);
+	log_debug("http_noted", LOG_STR("error", text));
+}
+
+static bool start_daemon(struct server *s, const struct server_config *c, struct error *err)
+{
+	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+	struct MHD_OptionItem tls[] = {
+		{MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)c->certificate},
+		{MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)c->key},
+		{MHD_OPTION_END, 0, NULL},
+	};
+
+	s->tls = c->certificate != NULL;
+	if (s->tls)
+		flags |= MHD_USE_TLS;
+	s->daemon = MHD_start_daemon(
+		flags, 0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_mhd_log, NULL,
+		MHD_OPTION_LISTEN_SOCKET, s->fd, MHD_OPTION_CONNECTION_LIMIT,
+		(unsigned)SERVER_MAX_CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		(size_t)POOL_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION,
+		on_connection, s, MHD_OPTION_URI_LOG_CALLBACK, on_line, s,
+		MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_ARRAY,
+		s->tls ? tls : &tls[2], MHD_OPTION_END);
+	if (s->daemon == NULL)
+		return error_set(
+			err, s->tls ? "cannot serve HTTPS: TLS_CERT_FILE and TLS_KEY_FILE must be "
+				      "a certificate and its key, in PEM"
+				    : "cannot serve HTTP");
+	return true;
+}
+
+static void server_watch(struct server *s)
+{
+	int fd = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+	double tick = (double)s->arrival_us / 1e6 / TICKS;
+
+	ev_io_init(&s->io, server_on_io, fd, EV_READ);
+	ev_timer_init(&s->again, server_on_again, 0., 0.);
+	ev_timer_init(&s->tick, server_on_tick, tick, tick);
+	ev_prepare_init(&s->prepare, server_on_prepare);
+	s->io.data = s->again.data = s->tick.data = s->prepare.data = s;
+	ev_set_priority(&s->prepare, 1); /* before the outboxes are emptied */
+	ev_io_start(s->loop, &s->io);
+	ev_timer_start(s->loop, &s->tick);
+	ev_prepare_start(s->loop, &s->prepare);
+}
+
+struct server *server_open(struct ev_loop *loop, struct api *api,
+                           const struct server_config *config, struct error *err)
+{
+	struct server *s = mem_zalloc(sizeof(*s));
+
+	s->loop = loop;
+	s->api = api;
+	s->fd = -1;
+	s->max_body = config->max_body;
+	s->arrival_us = config->arrival_ms * 1000;
+	TAILQ_INIT(&s->timed);
+	TAILQ_INIT(&s->requests);
+	raise_file_limit();
+	if (!server_listen(s, config->host, config->port, err)) {
+		mem_free(s);
+		return NULL;
+	}
+	if (!start_daemon(s, config, err)) {
+		close(s->fd);
+		mem_free(s);
+		return NULL;
+	}
+	server_watch(s);
+	return s;
+}
+
+int server_port(const struct server *s)
+{
+	return s->port;
+}
+
+size_t server_connections(const struct server *s)
+{
+	return s->n_visitors;
+}
+
+void server_quiesce(struct server *s)
+{
+	int fd;
+
+	if (s->quiet)
+		return;
+	s->quiet = true;
+	fd = MHD_quiesce_daemon(s->daemon);
+	if (fd >= 0)
+		close(fd);
+}
+
+bool server_idle(const struct server *s)
+{
+	return TAILQ_EMPTY(&s->requests);
+}
+
+void server_close(struct server *s)
+{
+	struct request *r;
+
+	TAILQ_FOREACH(r, &s->requests, all)
+	{
+		if (r->suspended)
+			request_unavailable(r, "The server is ending");
+	}
+	for (int i = 0; i < MAX_RUNS; i++)
+		MHD_run(s->daemon);
+	ev_io_stop(s->loop, &s->io);
+	ev_timer_stop(s->loop, &s->again);
+	ev_timer_stop(s->loop, &s->tick);
+	ev_prepare_stop(s->loop, &s->prepare);
+	MHD_stop_daemon(s->daemon);
+	mem_free(s);
+}

@@ -1,0 +1,386 @@
+/* The HTTP API under bad input, slow clients, and without Redis (FAULTS 36, 40-42). */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "support/api.h"
+#include "support/wait.h"
+
+#define SEND "/api/email/send"
+#define MAIL(KEY)                                                                                     \
+	"{\"to\":\"ada@example.com\",\"subject\":\"Hi\",\"body\":\"Hello\",\"idempotencyKey\":\"" KEY \
+	"\"}"
+#define IDLE 9000
+
+struct world {
+	struct fleet *fleet;
+	struct api_process api;
+};
+
+static int setup(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	w->fleet = fleet_start(NULL);
+	fleet_set(w->fleet, "RATE_LIMIT_MAX_REQUESTS=0");
+	fleet_set(w->fleet, "API_MAX_BODY=100000");
+	w->api = api_start(w->fleet, NULL);
+	*state = w;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *w = *state;
+
+	fleet_free(w->fleet);
+	free(w);
+	return 0;
+}
+
+static void expect_raw(const struct world *w, const char *request, const char *line)
+{
+	char *answer = api_raw(&w->api, request);
+
+	if (strncmp(answer, line, strlen(line)) != 0)
+		fail_msg("answered %.200s, not %s, to %.200s", answer, line, request);
+	free(answer);
+}
+
+/* Two lengths: whoever stands before us may have seen another request in it. */
+static void test_ambiguous_framing_is_refused(void **state)
+{
+	struct world *w = *state;
+
+	expect_raw(w,
+	           "POST /api/email/send HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+	           "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"
+	           "0\r\n\r\nGET /livez HTTP/1.1\r\nHost: x\r\n\r\n",
+	           "HTTP/1.1 400");
+	expect_raw(w,
+	           "POST /api/email/send HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+	           "Content-Length: 4\r\nContent-Length: 5\r\n\r\n{}{}}",
+	           "HTTP/1.1 400");
+	expect_raw(w,
+	           "POST /api/email/send HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+	           "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+	           "HTTP/1.1 400");
+	expect_raw(w, "POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+	           "HTTP/1.1 400");
+	assert_int_equal(redis_server_int(fleet_redis(w->fleet), "DBSIZE"), 0);
+}
+
+static char *repeat(char c, size_t n)
+{
+	char *s = malloc(n + 1);
+
+	assert_non_null(s);
+	memset(s, c, n);
+	s[n] = '\0';
+	return s;
+}
+
+static void test_what_is_too_large_is_refused(void **state)
+{
+	struct world *w = *state;
+	char *filler = repeat('x', 110000), *body = malloc(120000), *chunks = malloc(130000);
+	char *head = malloc(40000);
+	struct answer *r;
+
+	snprintf(body, 120000,
+	         "{\"to\":\"a@x.org\",\"subject\":\"s\",\"idempotencyKey\":\"k\",\"body\":\"%s\"}",
+	         filler);
+	api_expect(&w->api, 413, "POST", SEND, body);
+	snprintf(chunks, 130000,
+	         "POST /api/email/send HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+	         "Transfer-Encoding: chunked\r\n\r\n1ADB0\r\n%s\r\n0\r\n\r\n",
+	         filler);
+	expect_raw(w, chunks, "HTTP/1.1 413");
+	filler[17000] = '\0';
+	snprintf(head, 40000, "GET /livez HTTP/1.1\r\nHost: x\r\nX-Long: %s\r\n\r\n", filler);
+	expect_raw(w, head, "HTTP/1.1 431");
+	filler[1000] = '\0';
+	r = api_post(&w->api, SEND, MAIL("small"), NULL);
+	answer_status(r, 202);
+	answer_free(r);
+	free(filler);
+	free(body);
+	free(chunks);
+	free(head);
+}
+
+static void test_no_header_can_be_split(void **state)
+{
+	struct world *w = *state;
+	struct answer *r = api_post(&w->api, SEND, MAIL("a\\r\\nX-Evil: 1"), NULL);
+
+	answer_status(r, 400);
+	answer_free(r);
+	r = api_get(&w->api, "/api/email/status/a%0d%0aX-Evil:%201");
+	answer_status(r, 404);
+	assert_null(strstr(r->head, "X-Evil"));
+	answer_free(r);
+	r = api_post(&w->api, SEND, MAIL("{a}"), NULL);
+	answer_status(r, 400);
+	answer_is(r, "details.0",
+	          "Field \"idempotencyKey\" must not contain braces or control characters");
+	answer_free(r);
+}
+
+/* Markup comes back as JSON, and never as a page. */
+static void test_markup_stays_inert(void **state)
+{
+	struct world *w = *state;
+	struct answer *r = api_post(
+		&w->api, SEND,
+		"{\"to\":\"a@x.org\",\"subject\":\"<script>alert(1)</script>\",\"body\":\"b\",\"idempotencyKey\":\"x\"}",
+		NULL);
+	char *value;
+
+	answer_status(r, 202);
+	answer_free(r);
+	r = api_get(&w->api, "/api/email/status/x");
+	answer_is(r, "subject", "<script>alert(1)</script>");
+	value = answer_header(r, "Content-Type");
+	assert_string_equal(value, "application/json");
+	free(value);
+	value = answer_header(r, "X-Content-Type-Options");
+	assert_string_equal(value, "nosniff");
+	free(value);
+	answer_free(r);
+}
+
+static void test_deep_nesting_is_refused(void **state)
+{
+	struct world *w = *state;
+	char *open = repeat('[', 100), body[512];
+
+	snprintf(body, sizeof(body), "{\"metadata\":%s}", open);
+	api_expect(&w->api, 400, "POST", SEND, body);
+	free(open);
+}
+
+/* One that sends its request byte by byte, one that never sends the body, one that sends nothing: they are
+ * hung up on, and others are served meanwhile. */
+static void test_slow_clients_are_hung_up_on(void **state)
+{
+	struct world *w = *state;
+	struct api_process api = api_start(w->fleet,
+	                                   (const char *const[]){"API_TIMEOUT=400", NULL});
+	int trickle = api_connect(&api), silent = api_connect(&api), idle = api_connect(&api);
+	int64_t began = wait_now_ms();
+	char *answer;
+
+	api_write(silent,
+	          "POST /api/email/send HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+	          "Content-Length: 50\r\n\r\n{\"to\":");
+	api_expect(&api, 200, "GET", "/livez", NULL);
+	for (int i = 0;; i++) {
+		char byte[2] = {i == 0 ? 'G' : 'E', '\0'}, some;
+
+		if (send(trickle, byte, 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ||
+		    recv(trickle, &some, 1, MSG_DONTWAIT) == 0)
+			break;
+		wait_loop_for(NULL, 5);
+		assert_true(wait_now_ms() - began < WAIT_DEFAULT_MS);
+	}
+	answer = api_read_all(silent);
+	assert_int_equal(strncmp(answer, "HTTP/1.1 408 ", 13), 0);
+	free(answer);
+	answer = api_read_all(idle);
+	assert_string_equal(answer, "");
+	free(answer);
+	api_expect(&api, 200, "GET", "/livez", NULL);
+	close(trickle);
+	close(silent);
+	close(idle);
+	fleet_end(w->fleet, api.process);
+}
+
+/* 10,000 idle connections under 100 MB (FAULTS 40); as many as this machine lets us. */
+static void test_idle_connections_are_cheap(void **state)
+{
+	struct world *w = *state;
+	struct rlimit limit;
+	int fds[IDLE];
+	size_t n = 0;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	if (limit.rlim_cur < IDLE + 100) {
+		print_message("skipped: only %lu files may be open\n",
+		              (unsigned long)limit.rlim_cur);
+		skip();
+	}
+	for (n = 0; n < IDLE; n++) {
+		fds[n] = api_connect(&w->api);
+		if (n % 100 == 0)
+			api_write(fds[n], "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n");
+	}
+	api_expect(&w->api, 200, "GET", "/readyz", NULL);
+	if (getenv("ASAN_OPTIONS") == NULL || strstr(fleet_binary(), "san-") == NULL)
+		assert_in_range(fleet_rss(w->api.process), 1, 100 * 1000 * 1000);
+	while (n > 0)
+		close(fds[--n]);
+	api_expect(&w->api, 200, "GET", "/livez", NULL);
+}
+
+/* --- Redis -------------------------------------------------------------------------------------------------------- */
+
+static void expect_unavailable(const struct api_process *a, const char *method, const char *path,
+                               const char *body)
+{
+	struct answer *r = api_call(a, method, path, body,
+	                            (const char *const[]){"Content-Type: application/json", NULL});
+	char *after;
+
+	answer_status(r, 503);
+	after = answer_header(r, "Retry-After");
+	assert_non_null(after);
+	assert_in_range(strtol(after, NULL, 10), 1, 60);
+	free(after);
+	answer_free(r);
+}
+
+static bool is_ready(void *data)
+{
+	const struct api_process *a = data;
+	struct answer *r = api_get(a, "/readyz");
+	bool ready = r->status == 200;
+
+	answer_free(r);
+	return ready;
+}
+
+static void test_without_redis(void **state)
+{
+	struct redis_server *redis = redis_server_prepare(false, NULL);
+	struct fleet *f = fleet_around(redis);
+	struct api_process api = api_start_alone(f, NULL);
+
+	(void)state;
+	expect_unavailable(&api, "POST", SEND, MAIL("k"));
+	expect_unavailable(&api, "POST", "/api/email/bulk-send", "{\"emails\":[" MAIL("k") "]}");
+	expect_unavailable(&api, "GET", "/api/email/status/k", NULL);
+	expect_unavailable(&api, "GET", "/readyz", NULL);
+	api_expect(&api, 200, "GET", "/livez", NULL);
+	redis_server_run(redis);
+	wait_until(is_ready, &api, 0);
+	api_expect(&api, 202, "POST", SEND, MAIL("k"));
+	redis_server_kill(redis);
+	expect_unavailable(&api, "POST", SEND, MAIL("l"));
+	redis_server_run(redis);
+	wait_until(is_ready, &api, 0);
+	api_expect(&api, 202, "POST", SEND, MAIL("l"));
+	fleet_free(f);
+	redis_server_free(redis);
+}
+
+/* Redis takes the command and says nothing: 503 after COMMAND_TIMEOUT, and the client's repeat is one mail. */
+static void test_redis_hangs(void **state)
+{
+	struct fleet *f = fleet_start(NULL);
+	struct api_process api;
+
+	(void)state;
+	fleet_set(f, "COMMAND_TIMEOUT=300");
+	api = api_start(f, NULL);
+	redis_server_pause(fleet_redis(f));
+	expect_unavailable(&api, "POST", SEND, MAIL("k"));
+	redis_server_resume(fleet_redis(f));
+	wait_until(is_ready, &api, 0);
+	/* It may have been written, or not: 202 or 200. */
+	struct answer *r = api_post(&api, SEND, MAIL("k"), NULL);
+	assert_true(r->status == 202 || r->status == 200);
+	answer_free(r);
+	fleet_free(f);
+}
+
+static void test_redis_is_full(void **state)
+{
+	struct fleet *f = fleet_start(NULL);
+	struct api_process api = api_start(f, NULL);
+
+	(void)state;
+	redis_server_do(fleet_redis(f), "CONFIG SET maxmemory 1");
+	expect_unavailable(&api, "POST", SEND, MAIL("k"));
+	expect_unavailable(&api, "GET", "/readyz", NULL);
+	redis_server_do(fleet_redis(f), "CONFIG SET maxmemory 0");
+	assert_int_equal(redis_server_int(fleet_redis(f), "DBSIZE"), 0);
+	api_expect(&api, 202, "POST", SEND, MAIL("k"));
+	fleet_free(f);
+}
+
+/* --- the end --------------------------------------------------------------------------------------------------------- */
+
+/* SIGTERM: what is under way is finished, /readyz says that the end is near, nobody new is let in. */
+static void test_the_end_is_orderly(void **state)
+{
+	struct world *w = *state;
+	struct api_process api = api_start(w->fleet, NULL);
+	int half = api_connect(&api);
+	char *answer;
+
+	api_write(half,
+	          "POST /api/email/send HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+	          "Content-Length: 82\r\n\r\n{\"to\":\"ada@example.com\",");
+	api_expect(&api, 200, "GET", "/livez", NULL);
+	process_signal(api.process, SIGTERM);
+	process_wait_line(api.process, "\"event\":\"draining\"", 0);
+	assert_true(process_running(api.process));
+	api_write(half, "\"subject\":\"Hi\",\"body\":\"Hello\",\"idempotencyKey\":\"order-42\"}");
+	answer = api_read_all(half);
+	assert_int_equal(strncmp(answer, "HTTP/1.1 202 ", 13), 0);
+	assert_non_null(strstr(answer, "Connection: close"));
+	free(answer);
+	close(half);
+	assert_int_equal(process_wait(api.process, 0), 0);
+	fleet_end(w->fleet, api.process);
+}
+
+static void test_bad_configuration(void **state)
+{
+	struct world *w = *state;
+	struct process *p = fleet_run(w->fleet, (const char *const[]){"api", "word", NULL}, NULL);
+
+	assert_int_equal(process_wait(p, 0), 2);
+	fleet_end(w->fleet, p);
+	p = fleet_run(w->fleet, (const char *const[]){"api", "--port=70000", NULL}, NULL);
+	assert_int_equal(process_wait(p, 0), 2);
+	fleet_end(w->fleet, p);
+	p = fleet_run(w->fleet,
+	              (const char *const[]){"api", "--port=0", "--redis-url=nothing://", NULL},
+	              NULL);
+	assert_int_equal(process_wait(p, 0), 2);
+	fleet_end(w->fleet, p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_ambiguous_framing_is_refused),
+		cmocka_unit_test(test_what_is_too_large_is_refused),
+		cmocka_unit_test(test_no_header_can_be_split),
+		cmocka_unit_test(test_markup_stays_inert),
+		cmocka_unit_test(test_deep_nesting_is_refused),
+		cmocka_unit_test(test_slow_clients_are_hung_up_on),
+		cmocka_unit_test(test_idle_connections_are_cheap),
+		cmocka_unit_test(test_without_redis),
+		cmocka_unit_test(test_redis_hangs),
+		cmocka_unit_test(test_redis_is_full),
+		cmocka_unit_test(test_the_end_is_orderly),
+		cmocka_unit_test(test_bad_configuration),
+	};
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
