@@ -12,27 +12,26 @@
 -- Slot   the mail's; all KEYS of one call are in one slot (on a cluster: one call a slot).
 -- Repeat With the same token: the same answer, the same state. Only `duplicates` may count one twice.
 --#include status
-local ttl = tonumber(ARGV[1])
 local out = {}
 
 local function begin(i)
 	local a = 2 + (i - 1) * 7
 	local key, token = KEYS[i], tonumber(ARGV[a + 1])
 	local verdict, status, stored, set =
-		judge(key, ARGV[a], token, ARGV[a + 2], ARGV[a + 3], ARGV[a + 4], '')
+		judge(key, ARGV[a], token, ARGV[a + 2], ARGV[a + 3], ARGV[a + 4], '', 'sending')
 	if verdict == 'mine' then
 		if status == 'sending' and stored < token then
 			return 'unknown'
 		end
 		local n = #set
 		if token > 1 then
-			set[n + 1], set[n + 2] = 'token', token
+			set[n + 1], set[n + 2] = 'token', ARGV[a + 1]
 			n = n + 2
 		end
-		set[n + 1], set[n + 2], set[n + 3], set[n + 4] = 'status', 'sending', 'provider', ARGV[a + 5]
-		set[n + 5], set[n + 6], set[n + 7], set[n + 8] = 'attempts', ARGV[a + 6], 'updated_at', now
+		set[n + 1], set[n + 2], set[n + 3], set[n + 4] = 'provider', ARGV[a + 5], 'attempts', ARGV[a + 6]
+		set[n + 5], set[n + 6] = 'updated_at', now_text
 		redis.call('HSET', key, unpack(set))
-		redis.call('PEXPIREAT', key, now + ttl)
+		expire(key, ARGV[1])
 		return 'ok'
 	elseif verdict == 'duplicate' or verdict == 'stale' then
 		return verdict

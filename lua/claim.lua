@@ -42,6 +42,9 @@ waiting = waiting + n_list -- what is taken below only moves from one of these t
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local deadline = now + lease
+-- Redis prints every number that a script hands it by %.17g, which costs more than most commands:
+-- what is handed on for each job is made text once.
+local deadline_text = string.format('%.0f', deadline)
 
 -- Nobody claimed for more than half a lease: Redis, or the whole fleet, was away. Workers that live
 -- get one lease to come back and renew before anything is taken from them.
@@ -76,7 +79,7 @@ if n_renew > 0 then
 	for i = 1, n_renew do
 		local token = counts[i] and string.match(counts[i], '^%d+') or '1'
 		if scores[i] and token == ARGV[6 + 2 * i] then
-			entries[#entries + 1] = deadline
+			entries[#entries + 1] = deadline_text
 			entries[#entries + 1] = ids[i]
 		else
 			lost[#lost + 1] = ids[i]
@@ -90,11 +93,10 @@ end
 local out, n, bytes = {}, 0, 0
 local leased, stored = {}, {}
 local function put(id, token, adoptions, kind, payload)
-	local at = #out
+	local at = 5 * n
 	out[at + 1], out[at + 2], out[at + 3], out[at + 4], out[at + 5] = id, token, adoptions, kind, payload
+	leased[2 * n + 1], leased[2 * n + 2] = deadline_text, id
 	n = n + 1
-	leased[#leased + 1] = deadline
-	leased[#leased + 1] = id
 end
 
 -- Jobs never claimed before. Popped in growing chunks, so that large payloads are met early; what

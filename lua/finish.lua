@@ -15,23 +15,24 @@
 --#include status
 local out = {}
 
-local function write(key, a, status, set)
-	local n, del = tonumber(ARGV[a + 8]), {}
-	set[#set + 1], set[#set + 2] = 'status', status
-	set[#set + 1], set[#set + 2] = 'updated_at', now
-	for f = 1, n do
-		local name, value = ARGV[a + 7 + 2 * f], ARGV[a + 8 + 2 * f]
-		if value == '' then
-			del[#del + 1] = name
+local function write(key, a, set)
+	local n, del = #set, nil
+	set[n + 1], set[n + 2] = 'updated_at', now_text
+	n = n + 2
+	for f = a + 9, a + 7 + 2 * tonumber(ARGV[a + 8]), 2 do
+		if ARGV[f + 1] == '' then
+			del = del or {}
+			del[#del + 1] = ARGV[f]
 		else
-			set[#set + 1], set[#set + 2] = name, value
+			set[n + 1], set[n + 2] = ARGV[f], ARGV[f + 1]
+			n = n + 2
 		end
 	end
-	if #del > 0 then
+	if del then
 		redis.call('HDEL', key, unpack(del))
 	end
 	redis.call('HSET', key, unpack(set))
-	redis.call('PEXPIREAT', key, now + tonumber(ARGV[a + 6]))
+	expire(key, ARGV[a + 6])
 	return 'ok'
 end
 
@@ -43,7 +44,7 @@ local function note(key, a)
 	elseif seen[1] or (seen[2] and seen[2] ~= 'failed') then
 		return 'foreign'
 	end
-	return write(key, a, ARGV[a + 5], {})
+	return write(key, a, { 'status', ARGV[a + 5] })
 end
 
 local function finish(key, a)
@@ -52,16 +53,16 @@ local function finish(key, a)
 		return note(key, a)
 	end
 	local verdict, stored_status, _, set =
-		judge(key, ARGV[a], token, ARGV[a + 2], ARGV[a + 3], ARGV[a + 4], '')
+		judge(key, ARGV[a], token, ARGV[a + 2], ARGV[a + 3], ARGV[a + 4], '', status)
 	if verdict == 'stale' then
 		redis.call('HSET', key, 'late:' .. ARGV[a + 1], ARGV[a + 7])
 		return 'late'
 	elseif verdict == 'mine' or (verdict == 'final' and stored_status == status) then
-		set = set or {}
+		set = set or { 'status', status }
 		if token > 1 then
-			set[#set + 1], set[#set + 2] = 'token', token
+			set[#set + 1], set[#set + 2] = 'token', ARGV[a + 1]
 		end
-		return write(key, a, status, set)
+		return write(key, a, set)
 	elseif verdict == 'duplicate' then
 		return verdict
 	end

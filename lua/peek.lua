@@ -18,7 +18,7 @@ local function peek(i)
 	local a = 2 + (i - 1) * 6
 	local key, token = KEYS[i], tonumber(ARGV[a + 1])
 	local verdict, status, _, set =
-		judge(key, ARGV[a], token, ARGV[a + 2], ARGV[a + 3], ARGV[a + 4], ARGV[a + 5])
+		judge(key, ARGV[a], token, ARGV[a + 2], ARGV[a + 3], ARGV[a + 4], ARGV[a + 5], '')
 	if verdict ~= 'mine' then
 		return { verdict, status }
 	end
@@ -27,10 +27,7 @@ local function peek(i)
 	for k = 1, 8 do
 		known[k] = known[k] or ''
 	end
-	if status == '' then
-		set[#set + 1], set[#set + 2] = 'status', 'queued'
-	end
-	set[#set + 1], set[#set + 2] = 'token', token
+	set[#set + 1], set[#set + 2] = 'token', ARGV[a + 1]
 	redis.call('HSET', key, unpack(set))
 	-- A scheduled mail's status lives until long after its time; never cut that short.
 	if redis.call('PTTL', key) < ttl then

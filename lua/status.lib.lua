@@ -18,22 +18,35 @@ local FINAL = { sent = true, failed = true, held = true, cancelled = true }
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+-- Redis prints every number that a script hands it by %.17g, which costs more than the command that
+-- gets it: what is handed on for each mail is made text once.
+local now_text = string.format('%.0f', now)
+local expiries = {}
+local function expire(key, ttl) -- ttl: ms, a text
+	local at = expiries[ttl]
+	if not at then
+		at = string.format('%.0f', now + tonumber(ttl))
+		expiries[ttl] = at
+	end
+	redis.call('PEXPIREAT', key, at)
+end
 
 -- Takes the key for a job. Returns the fields that the caller has yet to write: those which a status
--- has from its first write on. `fresh`: there was no status.
-local function take(key, owner, token, fingerprint, to, subject, fresh)
+-- has from its first write on, with `becomes` as the status. `fresh`: there was none.
+local function take(key, owner, becomes, fingerprint, to, subject, fresh)
 	if redis.call('HSETNX', key, 'owner', owner) == 0 then
 		redis.call('HSET', key, 'owner', owner) -- from an owner that is gone
 		redis.call('HDEL', key, 'token')
 	end
-	local set = { 'fingerprint', fingerprint, 'to', to, 'subject', subject }
 	if fresh then
-		set[7], set[8] = 'created_at', now
+		return { 'status', becomes, 'fingerprint', fingerprint, 'to', to, 'subject', subject,
+			'created_at', now_text }
 	end
-	return set
+	return { 'status', becomes, 'fingerprint', fingerprint, 'to', to, 'subject', subject }
 end
 
-local function judge(key, owner, token, fingerprint, to, subject, rival)
+-- becomes: the status that the caller gives it; '' leaves it as it is (a new one is then queued).
+local function judge(key, owner, token, fingerprint, to, subject, rival, becomes)
 	local seen = redis.pcall('HMGET', key, 'owner', 'status', 'token', 'fingerprint')
 	if seen.err then
 		return 'error', seen.err, 0
@@ -46,7 +59,7 @@ local function judge(key, owner, token, fingerprint, to, subject, rival)
 		elseif FINAL[status] then
 			return 'final', status, stored
 		end
-		return 'mine', status, stored, {}
+		return 'mine', status, stored, { 'status', becomes == '' and status or becomes }
 	end
 	if not seen[1] then
 		-- Nobody's: new; or accepted by the API (queued, or cancelled since); or only the reason
@@ -55,12 +68,15 @@ local function judge(key, owner, token, fingerprint, to, subject, rival)
 			if status ~= '' then
 				redis.call('DEL', key)
 			end
-			return 'mine', '', 0, take(key, owner, token, fingerprint, to, subject, true)
+			becomes = becomes == '' and 'queued' or becomes
+			return 'mine', '', 0, take(key, owner, becomes, fingerprint, to, subject, true)
 		elseif seen[4] and seen[4] ~= fingerprint then
 			return 'conflict', '', 0
 		end
-		local set = take(key, owner, token, fingerprint, to, subject, false)
-		if FINAL[status] then
+		local final = FINAL[status]
+		becomes = (final or becomes == '') and status or becomes
+		local set = take(key, owner, becomes, fingerprint, to, subject, false)
+		if final then
 			redis.call('HSET', key, unpack(set))
 			return 'final', status, 0
 		end
@@ -73,7 +89,8 @@ local function judge(key, owner, token, fingerprint, to, subject, rival)
 		return 'duplicate', status, stored
 	elseif rival == seen[1] then
 		-- Its owner was lost with a failover: this job takes over what is known.
-		return 'mine', status, 0, take(key, owner, token, fingerprint, to, subject, false)
+		becomes = becomes == '' and status or becomes
+		return 'mine', status, 0, take(key, owner, becomes, fingerprint, to, subject, false)
 	end
 	return 'rival', seen[1], stored
 end
