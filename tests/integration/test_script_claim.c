@@ -167,6 +167,34 @@ static void test_the_byte_budget(void **state)
 	rig_sees(r, "7", "ZCARD " LEASES);
 }
 
+/* Popping stops where the budget does: no list is moved through delayed. */
+static void test_no_more_is_parked_than_was_popped_at_once(void **state)
+{
+	struct rig *r = claim_begin(state);
+
+	for (int i = 0; i < 40; i++)
+		push_sized(r, 'x', 700);
+	struct claim c = claim_make(r, (struct claim_limits){.max = 30, .max_bytes = 1000});
+	assert_int_equal(c.n, 1);
+	claim_free(&c);
+	rig_sees(r, "1", "ZCARD " DELAYED);
+	rig_sees(r, "38", "LLEN " QUEUE);
+}
+
+/* One command for each job of a large claim would be felt (DESIGN B2). */
+static void test_small_jobs_are_popped_in_large_chunks(void **state)
+{
+	struct rig *r = claim_begin(state);
+
+	for (int i = 0; i < 300; i++)
+		claim_push(r, "small");
+	struct claim c = claim_make(r, (struct claim_limits){.max = 256});
+	assert_int_equal(c.n, 256);
+	claim_free(&c);
+	assert_in_range(rig_commands(r, "RPOP"), 1, 6);
+	assert_in_range(rig_commands(r, NULL), 1, 25);
+}
+
 static void test_a_parked_job_is_renewed_and_settled_under_token_1(void **state)
 {
 	struct rig *r = claim_begin(state);
@@ -233,9 +261,10 @@ static void test_a_big_job_is_told_by_its_size(void **state)
 	rig_sees(r, "101", "HSTRLEN " JOBS " new1");
 	/* from a dead worker likewise */
 	claim_outlive(r);
-	redis_server_do(rig_server(r), "ZREM " LEASES " new2");
+	l.max = 2;
 	c = claim_make(r, l);
-	assert_string_equal(c.jobs, "new1:2:1:big:101");
+	assert_string_equal(
+		c.jobs, "new1:2:1:big:101 new2:2:1:again:yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy");
 	claim_free(&c);
 }
 
@@ -500,6 +529,8 @@ int main(void)
 		cmocka_unit_test(test_no_more_than_asked_for),
 		cmocka_unit_test(test_payloads_are_byte_identical),
 		cmocka_unit_test(test_the_byte_budget),
+		cmocka_unit_test(test_no_more_is_parked_than_was_popped_at_once),
+		cmocka_unit_test(test_small_jobs_are_popped_in_large_chunks),
 		cmocka_unit_test(test_a_parked_job_is_renewed_and_settled_under_token_1),
 		cmocka_unit_test(test_a_job_over_the_budget_still_comes),
 		cmocka_unit_test(test_the_budget_holds_for_delayed_jobs),
