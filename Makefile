@@ -183,10 +183,11 @@ lint-format:
 	$(call say,FORMAT,'*.c *.h')
 	$(Q)$(CLANG_FORMAT) --dry-run --Werror $(C_FILES)
 
-# Takes seconds a file, so only what has changed is looked at again.
-$(BUILD)/lint/%.tidy: %.c .clang-tidy $(wildcard include/*/*.h)
+# Takes seconds a file, so only what has changed (itself or a header of its) is looked at again.
+$(BUILD)/lint/%.tidy: %.c .clang-tidy
 	$(call say,TIDY,$<)
-	$(Q)mkdir -p $(@D) && $(CLANG_TIDY) --quiet --warnings-as-errors='*' $< -- -std=gnu11 \
+	$(Q)mkdir -p $(@D) && $(CC) -MM -MP -MT $@ -MF $@.d -std=gnu11 $(CPPFLAGS_ALL) $<
+	$(Q)$(CLANG_TIDY) --quiet --warnings-as-errors='*' $< -- -std=gnu11 \
 		$(CPPFLAGS_ALL) 2>$@.log || { cat $@.log; exit 1; }
 	$(Q)touch $@
 
@@ -202,4 +203,5 @@ $(LINTS):
 	$(call say,LINT,$(@F))
 	$(Q)$@
 
+-include $(SOURCES:%.c=$(BUILD)/lint/%.tidy.d)
 -include $(OBJECTS:.o=.d) $(SUPPORT:.o=.d) $(TEST_PROGRAMS:$(BUILD)/%=$(BUILD)/obj/%.d)
