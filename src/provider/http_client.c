@@ -276,6 +276,11 @@ static void stop(struct http_request *r)
 	if (curl_easy_getinfo(r->easy, CURLINFO_NUM_CONNECTS, &opened) == CURLE_OK && opened > 0)
 		c->stats.connections += (uint64_t)opened;
 	(void)curl_multi_remove_handle(c->multi.multi, r->easy);
+	if (!r->over || r->rc != CURLE_OK) {
+		/* A handle whose body could not be sent again goes on trying to (8.14). */
+		curl_easy_cleanup(r->easy);
+		r->easy = curl_easy_init();
+	}
 	ev_timer_stop(c->loop, &r->timer);
 	untell(r);
 	free_headers(r);

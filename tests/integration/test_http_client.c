@@ -105,12 +105,13 @@ static void test_get_is_not_held(void **state)
 
 /* --- a server that does not wait --------------------------------------------------------------- */
 
+/* Newer versions of libcurl see it by themselves. */
 static bool is_hung_up(void *arg)
 {
 	const struct exchange *x = arg;
-	struct pollfd fd = {.fd = x->request->fd, .events = POLLRDHUP};
+	struct pollfd fd = {.fd = x->request != NULL ? x->request->fd : -1, .events = POLLRDHUP};
 
-	return poll(&fd, 1, 0) > 0 && (fd.revents & POLLRDHUP) != 0;
+	return x->request == NULL || poll(&fd, 1, 0) > 0 && (fd.revents & POLLRDHUP) != 0;
 }
 
 static void certainly_not_sent(struct http_rig *r, const char *behaviour)
@@ -120,7 +121,8 @@ static void certainly_not_sent(struct http_rig *r, const char *behaviour)
 	exchange_start(&x, r, behaviour, behaviour, 5000);
 	exchange_wait_held(&x);
 	wait_loop_until(r->loop, is_hung_up, &x, 0);
-	exchange_release(&x);
+	if (x.request != NULL)
+		exchange_release(&x);
 	exchange_wait_end(&x);
 	assert_int_equal(x.end, HTTP_END_LOST);
 	assert_false(x.passed);
@@ -140,7 +142,6 @@ static void test_reset_while_held(void **state)
 	struct exchange x = {.when_held = HELD_WAIT};
 
 	exchange_start(&x, r, "reset-held", "reset", 5000);
-	exchange_wait_held(&x);
 	exchange_wait_end(&x); /* by itself */
 	assert_int_equal(x.end, HTTP_END_LOST);
 	assert_false(x.passed);

@@ -73,7 +73,8 @@ def address(value):
 
 
 def addresses(value):
-    return [{"email": a, "name": decoded(n)} for n, a in email.utils.getaddresses([value])]
+    found = email.utils.getaddresses([value]) if value else []
+    return [{"email": a, "name": decoded(n)} for n, a in found]
 
 
 def decoded(value):
