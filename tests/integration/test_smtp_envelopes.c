@@ -227,6 +227,7 @@ static void test_the_reply_to_the_dot_decides(void **state)
 		enum outcome_kind kind;
 		const char *code;
 		enum rcpt_state first;
+		bool bye;
 	} ways[] = {
 		{{.caps = PIPELINED, .dot = {"554 5.7.1 spam"}},
 	         OUTCOME_REJECTED,
@@ -239,7 +240,8 @@ static void test_the_reply_to_the_dot_decides(void **state)
 		{{.caps = PIPELINED, .dot = {"421 4.3.2 bye"}},
 	         OUTCOME_RETRY,
 	         "421 4.3.2",
-	         RCPT_PENDING},
+	         RCPT_PENDING,
+	         true},
 		{{.caps = PIPELINED, .dot = {"552 5.3.4 too big"}},
 	         OUTCOME_REJECTED,
 	         "too_large",
@@ -256,6 +258,14 @@ static void test_the_reply_to_the_dot_decides(void **state)
 
 		smtp_rig_is(*mail_deliver(m), ways[i].kind, ways[i].code);
 		assert_int_equal(m->delivery.rcpts[0].state, ways[i].first);
+		/* The next one begins afresh: after a RSET, or after 421 on another connection. */
+		if (ways[i].bye) /* where the first dot meets the same answer */
+			smtp_rig_expect(ways[i].kind, ways[i].code);
+		else
+			smtp_rig_expect(OUTCOME_SENT, "250");
+		assert_int_equal(script_server_connections(rig.server), ways[i].bye ? 2 : 1);
+		assert_int_equal(smtp_rig_saw("RSET"),
+		                 ways[i].kind != OUTCOME_SENT && !ways[i].bye);
 		mail_free(m);
 	}
 }

@@ -313,6 +313,22 @@ static void test_injection_after_starttls(void **state)
 	assert_int_equal(smtp_rig_saw("AUTH") + smtp_rig_saw("MAIL"), 0);
 }
 
+static void test_what_was_offered_in_clear_text_is_forgotten(void **state)
+{
+	struct mail *m;
+
+	(void)state;
+	start(&good, (const char *const[]){"lie", NULL}, "smtp://127.0.0.1:%p?tls_ca=%c");
+	m = mail_new(rig.provider, 1,
+	             "{\"to\":\"j\xc3\xbcrgen@x.example\",\"subject\":\"Hi\",\"body\":\"Hello\"}");
+	mail_deliver(m);
+	assert_int_equal(m->outcome.kind, OUTCOME_REJECTED);
+	assert_string_equal(m->outcome.code, "smtputf8");
+	assert_false(said("MAIL"));
+	mail_free(m);
+	expect(OUTCOME_SENT, "250");
+}
+
 static void hangs_up_in_the_handshake(struct script *c)
 {
 	script_hello(c, "STARTTLS");
@@ -439,6 +455,7 @@ int main(void)
 		TEST(test_certificates_that_are_not_to_be_trusted),
 		TEST(test_stripped_starttls),
 		TEST(test_injection_after_starttls),
+		TEST(test_what_was_offered_in_clear_text_is_forgotten),
 		TEST(test_handshakes_that_fail),
 		TEST(test_auth_that_fails),
 		TEST(test_no_mechanism_in_common),

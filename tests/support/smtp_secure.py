@@ -7,6 +7,7 @@ usage: smtp_secure.py DIRECTORY OPTION...
   user=USER:PASSWORD   AUTH is offered and required
   mechanisms=A,B       those that are offered
   utf8                 SMTPUTF8 is offered
+  lie                  SMTPUTF8 is offered in clear text only, as somebody in between could
 
 DIRECTORY gets:
   said     one line for each thing that the client did: "EHLO tls|clear", "AUTH <mechanism> <user>
@@ -27,6 +28,7 @@ ALL = {"PLAIN", "LOGIN"}
 class Keeper:
     def __init__(self, directory):
         self.directory = directory
+        self.lies = False
         self.n = 0
 
     def say(self, *words):
@@ -36,6 +38,8 @@ class Keeper:
     async def handle_EHLO(self, server, session, envelope, hostname, responses):
         self.say("EHLO", layer(session))
         session.host_name = hostname
+        if self.lies and session.ssl is None:
+            responses.insert(1, "250-SMTPUTF8")
         return responses
 
     async def handle_MAIL(self, server, session, envelope, address, options):
@@ -64,6 +68,7 @@ def layer(session):
 async def main(directory, options):
     given = dict(o.partition("=")[::2] for o in options)
     keeper = Keeper(directory)
+    keeper.lies = "lie" in given
     context = None
     if "cert" in given:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
