@@ -194,7 +194,8 @@ static void worker_on_link(void *data, bool up)
 		heartbeat_beat(&w->heartbeat, w->link);
 }
 
-/* Once a second: heartbeat; providers that have held a last byte for too long, since Redis is away. */
+/* Once a second: heartbeat; providers that have held a last byte for too long, since Redis is away
+ * or refuses what is asked. */
 static void worker_on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct worker *w = timer->data;
@@ -205,8 +206,6 @@ static void worker_on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)events;
 	heartbeat_beat(&w->heartbeat, w->link);
 	worker_drop_retired(w);
-	if (link_up(w->link))
-		return;
 	for (size_t i = 0; i < w->n_queues; i++) {
 		TAILQ_FOREACH(t, &w->queues[i]->tasks, lease)
 		{
