@@ -108,5 +108,6 @@ int main(void)
 		cmocka_unit_test(test_wall_clock_steps),
 	};
 
+	cmocka_set_test_filter(getenv("TEST"));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -198,5 +198,6 @@ int main(void)
 		cmocka_unit_test(test_owner_lost),
 	};
 
+	cmocka_set_test_filter(getenv("TEST"));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -94,6 +94,45 @@ static void test_status(void **state)
 	fleet_free(f);
 }
 
+static const char *event_field(const redisReply *event, const char *name)
+{
+	const redisReply *fields = event->element[1];
+
+	for (size_t i = 0; i + 1 < fields->elements; i += 2)
+		if (strcmp(fields->element[i]->str, name) == 0)
+			return fields->element[i + 1]->str;
+	return "";
+}
+
+/* Every settled change is an event in the queue's stream, in order. */
+static void test_events(void **state)
+{
+	static const char *const statuses[] = {"retrying", "sent", "failed"};
+	struct fleet *f = fleet_start(NULL);
+	redisReply *events;
+
+	(void)state;
+	fleet_set(f, "PROVIDER_PRIMARY=%s", sink_dsn(sink, ""));
+	fleet_worker(f, NULL);
+	fleet_push_to(f, "first", "busy-1.events@example.com", ",\"tenant\":\"acme\"");
+	fleet_wait_status(f, "first", "sent");
+	fleet_push_to(f, "second", "refuse.events@example.com", "");
+	fleet_wait_status(f, "second", "failed");
+	fleet_wait_settled(f, NULL);
+	events = redis_server_cmd(fleet_redis(f), "XRANGE {mail:queue}:events - +");
+	assert_int_equal(events->elements, 3);
+	for (size_t i = 0; i < 3; i++) {
+		assert_string_equal(event_field(events->element[i], "status"), statuses[i]);
+		assert_string_equal(event_field(events->element[i], "key"),
+		                    i < 2 ? "first" : "second");
+		assert_string_equal(event_field(events->element[i], "provider"), "primary");
+		assert_string_equal(event_field(events->element[i], "tenant"), i < 2 ? "acme" : "");
+	}
+	assert_string_equal(event_field(events->element[1], "attempt"), "2");
+	freeReplyObject(events);
+	fleet_free(f);
+}
+
 /* A job without a key is delivered too, and is to be found under its id. */
 static void test_no_key(void **state)
 {
@@ -410,12 +449,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ten_thousand), cmocka_unit_test(test_status),
-		cmocka_unit_test(test_no_key),       cmocka_unit_test(test_same_key),
-		cmocka_unit_test(test_conflict),     cmocka_unit_test(test_message),
-		cmocka_unit_test(test_dots),         cmocka_unit_test(test_recipients),
-		cmocka_unit_test(test_weights),      cmocka_unit_test(test_order),
-		cmocka_unit_test(test_prefix),
+		cmocka_unit_test(test_events),       cmocka_unit_test(test_no_key),
+		cmocka_unit_test(test_same_key),     cmocka_unit_test(test_conflict),
+		cmocka_unit_test(test_message),      cmocka_unit_test(test_dots),
+		cmocka_unit_test(test_recipients),   cmocka_unit_test(test_weights),
+		cmocka_unit_test(test_order),        cmocka_unit_test(test_prefix),
 	};
 
+	cmocka_set_test_filter(getenv("TEST"));
 	return cmocka_run_group_tests(tests, start_sink, stop_sink);
 }

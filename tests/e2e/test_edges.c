@@ -395,5 +395,6 @@ int main(void)
 		cmocka_unit_test(test_killed_after_doorbell),
 	};
 
+	cmocka_set_test_filter(getenv("TEST"));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -432,5 +432,6 @@ int main(void)
 		cmocka_unit_test(test_logs),
 	};
 
+	cmocka_set_test_filter(getenv("TEST"));
 	return cmocka_run_group_tests(tests, start_sink, stop_sink);
 }

@@ -110,6 +110,31 @@ static void test_primary_dead(void **state)
 	sink_free(nobody);
 }
 
+/* Hundreds are with the primary when its breaker opens, and all fail after: it has opened once. */
+static void test_opens_once(void **state)
+{
+	struct fleet *f = fleet_start(NULL);
+	struct timelines t;
+	char *value;
+
+	(void)state;
+	fleet_set(f, "PROVIDERS=primary,secondary");
+	fleet_set(f, "PROVIDER_PRIMARY=mock://?success=0&latency=50-200");
+	fleet_set(f, "PROVIDER_SECONDARY=mock://");
+	for (int i = 0; i < 3; i++)
+		fleet_worker_ready(f, NULL);
+	fleet_push_many(f, NULL, "o", 300, "");
+	fleet_wait_settled(f, NULL);
+	t = timelines_count(f, "o", 300);
+	assert_int_equal(t.sent, 300);
+	assert_true(t.most <= 3);
+	assert_true(t.fell_back > 20); /* else they were not with it */
+	value = fleet_provider_field(f, "primary", "opened");
+	assert_string_equal(value, "1");
+	free(value);
+	fleet_free(f);
+}
+
 static bool breaker_is_open(void *arg)
 {
 	char *value = fleet_provider_field(arg, "primary", "state");
@@ -352,6 +377,31 @@ static void test_rejected_and_down(void **state)
 	fleet_free(f);
 }
 
+/* A job may say for itself how often it is tried: at each provider. */
+static void test_max_attempts(void **state)
+{
+	struct fleet *f = fleet_start(NULL);
+
+	(void)state;
+	fleet_set(f, "PROVIDERS=primary,secondary");
+	fleet_set(f, "PROVIDER_PRIMARY=mock://?success=0");
+	fleet_set(f, "PROVIDER_SECONDARY=mock://?success=0");
+	fleet_set(f, "CIRCUIT_BREAKER_THRESHOLD=100");
+	fleet_worker(f, NULL);
+	fleet_push(f, "own", ",\"maxAttempts\":2");
+	fleet_push(f, "usual", "");
+	fleet_wait_status(f, "own", "failed");
+	fleet_wait_status(f, "usual", "failed");
+	fleet_wait_settled(f, NULL);
+	assert_int_equal(timelines_lines(f, "own", "primary", "retry"), 2);
+	assert_int_equal(timelines_lines(f, "own", "secondary", "retry"), 2);
+	assert_int_equal(timelines_lines(f, "usual", "primary", "retry"), 3);
+	assert_int_equal(timelines_lines(f, "usual", "secondary", "retry"), 3);
+	fleet_expect(f, "own", "attempts", "4");
+	assert_int_equal(fleet_dead_count(f, NULL), 2);
+	fleet_free(f);
+}
+
 #define LIMITED 125
 
 static void push_limited(void *data)
@@ -389,17 +439,14 @@ static void test_rate(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_70_90),
-		cmocka_unit_test(test_primary_dead),
-		cmocka_unit_test(test_half_open),
-		cmocka_unit_test(test_bad_recipients),
-		cmocka_unit_test(test_lost_before_last_byte),
-		cmocka_unit_test(test_unknown),
-		cmocka_unit_test(test_throttled),
-		cmocka_unit_test(test_greylisted),
-		cmocka_unit_test(test_rejected_and_down),
-		cmocka_unit_test(test_rate),
+		cmocka_unit_test(test_70_90),          cmocka_unit_test(test_primary_dead),
+		cmocka_unit_test(test_opens_once),     cmocka_unit_test(test_half_open),
+		cmocka_unit_test(test_bad_recipients), cmocka_unit_test(test_lost_before_last_byte),
+		cmocka_unit_test(test_unknown),        cmocka_unit_test(test_throttled),
+		cmocka_unit_test(test_greylisted),     cmocka_unit_test(test_rejected_and_down),
+		cmocka_unit_test(test_max_attempts),   cmocka_unit_test(test_rate),
 	};
 
+	cmocka_set_test_filter(getenv("TEST"));
 	return cmocka_run_group_tests(tests, start_sink, stop_sink);
 }

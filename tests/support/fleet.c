@@ -1,5 +1,6 @@
 #include "support/fleet.h"
 
+#include <dirent.h>
 #include <limits.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -523,4 +524,18 @@ size_t fleet_rss(const struct process *p)
 	free(statm);
 	free(path);
 	return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+size_t fleet_open_files(const struct process *p)
+{
+	char *path = text("/proc/%d/fd", (int)process_pid(p));
+	DIR *dir = opendir(path);
+	size_t n = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	free(path);
+	return n;
 }

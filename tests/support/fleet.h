@@ -103,8 +103,10 @@ char *fleet_dead(struct fleet *f, const char *queue, const char *id, size_t *n) 
 /* How many dead letters. */
 size_t fleet_dead_count(struct fleet *f, const char *queue);
 
-/* CPU time that the process has used, ms; its resident memory, bytes. */
+/* CPU time that the process has used, ms; its resident memory, bytes; how many files and sockets it
+ * has open. */
 long fleet_cpu_ms(const struct process *p);
 size_t fleet_rss(const struct process *p);
+size_t fleet_open_files(const struct process *p);
 
 #endif
