@@ -138,8 +138,7 @@ static void print_providers(const struct up *u)
 	}
 	printf("  Providers  primary (a mock that takes %g %% of the mails), secondary (%g %%)\n",
 	       o->primary_success * 100, o->secondary_success * 100);
-	puts("             Nothing is really delivered: PROVIDERS is not set (see postrider worker "
-	     "--help).");
+	puts("             Nothing is really delivered: PROVIDERS is not set.");
 }
 
 static void print_banner(const struct up *u)
@@ -155,7 +154,7 @@ static void print_banner(const struct up *u)
 		       args_value(u->args, "data") != NULL ? args_value(u->args, "data") : "");
 	printf("  Workers    %d", (int)u->n_workers);
 	if (u->log != NULL)
-		printf(", logging to %s/workers.log while the table is shown", u->redis.dir);
+		printf(", logging to %s/workers.log meanwhile", u->redis.dir);
 	putchar('\n');
 	print_providers(u);
 	putchar('\n');

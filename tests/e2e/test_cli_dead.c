@@ -208,6 +208,8 @@ static void test_show_bytes(void **state)
 	cli_assert_has(cli->out, "noise");
 	cli_expect(cli, 0, NULL, "dead", "show", NOISE, "--json", NULL);
 	assert_string_equal(cli_text(cli, "payloadExact"), "false");
+	/* what JSON cannot hold is seen to have been there */
+	cli_assert_has(cli_text(cli, "payload"), "noise\xef\xbf\xbd\xef\xbf\xbd ");
 }
 
 /* Too large a job is not fetched to be shown. */
@@ -304,6 +306,9 @@ static void test_retry_what_was_sent(void **state)
 	redis_server_do(redis, "HSET mail:status:gone-1 owner mail:queue#ffffffffffffffff");
 	redis_server_do(redis,
 	                "HSET mail:status:auto-" GONE " owner mail:queue#" GONE " status failed");
+	cli_expect(cli, 0, NULL, "dead", "show", GONE, "--json", NULL);
+	assert_string_equal(cli_text(cli, "mail.idempotencyKey"), "auto-" GONE);
+	assert_string_equal(cli_text(cli, "idempotencyKey"), "gone-1");
 	cli_expect(cli, 0, NULL, "dead", "retry", GONE, NULL);
 	expect_status("gone-1", "failed");
 	expect_status("auto-" GONE, "queued");
