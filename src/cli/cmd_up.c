@@ -147,10 +147,10 @@ static void print_banner(const struct up *u)
 	if (!u->own_redis)
 		puts("  Redis      the one of REDIS_URL");
 	else
-		printf("  Redis      127.0.0.1:%d%s, a private one; %s%s\n", u->redis.port,
+		printf("  Redis      127.0.0.1:%d%s, private: %s%s\n", u->redis.port,
 		       u->redis.moved && u->port == 0 ? " (6379 is taken)" : "",
 		       args_value(u->args, "data") != NULL ? "its data are kept in "
-		                                           : "what it holds goes when this ends",
+		                                           : "gone when this ends",
 		       args_value(u->args, "data") != NULL ? args_value(u->args, "data") : "");
 	printf("  Workers    %d", (int)u->n_workers);
 	if (u->log != NULL)
