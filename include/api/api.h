@@ -12,6 +12,8 @@
 #include <stdint.h>
 
 #include "api/accept.h"
+#include "api/auth.h"
+#include "api/limiter.h"
 #include "api/server.h"
 #include "base/attr.h"
 #include "base/error.h"
@@ -34,6 +36,8 @@ struct api {
 	struct link *link;
 	struct server *server;
 	struct accept accept;
+	struct limiter limiter;
+	struct auth auth;
 	struct command command; /* of whatever is sent at once */
 	int64_t started_at; /* mono clock, µs */
 	bool draining;

@@ -43,7 +43,8 @@ void server_close(struct server *s);      /* every request has been answered, or
 /* For request.c: the answer is there. */
 void server_answered(struct request *r);
 
-/* The client's address, without its port. */
+/* The client's address, without its port; of an IPv6 address the network (64 bits), for one client has
+ * all of that. */
 void server_address(const struct request *r, char *out, size_t size);
 
 #endif

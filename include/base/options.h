@@ -64,6 +64,15 @@ struct options {
 	char *api_host;             /* API_HOST           "" = all addresses, where it is protected */
 	int64_t api_max_body;       /* API_MAX_BODY       10485760, 1024 - 536870912 */
 	int64_t api_timeout;        /* API_TIMEOUT        30000 ms, 100 - 600000: for a request to arrive */
+	int64_t rate_limit_window;  /* RATE_LIMIT_WINDOW  60000 ms, 1 - 86400000 */
+	int64_t rate_limit_max;     /* RATE_LIMIT_MAX_REQUESTS 100, 0 - 1000000000: mails per client; 0: no limit */
+	int64_t ack_replicas;       /* ACK_REPLICAS       0, 0 - 16: replicas that must have a mail before the 202 */
+	char *api_keys_file;        /* API_KEYS_FILE      "" none */
+	char *jwt_secret;           /* JWT_SECRET         "" none: of HS256 */
+	char *jwt_public_key_file;  /* JWT_PUBLIC_KEY_FILE "" none: PEM, of RS256 or ES256 */
+	char *tls_cert_file;        /* TLS_CERT_FILE      "" no TLS */
+	char *tls_key_file;         /* TLS_KEY_FILE */
+	char *cors_origins;         /* CORS_ORIGINS       "" none; "*" all; comma separated */
 	int64_t bulk_max;           /* BULK_MAX           100, 1 - 10000 */
 	/* logs */
 	int64_t log_level;          /* LOG_LEVEL          debug | info | warn | error */

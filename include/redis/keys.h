@@ -34,6 +34,7 @@ char *keys_status(const char *prefix, const char *key) MUST_CHECK;      /* mail:
 char *keys_provider(const char *prefix, const char *name) MUST_CHECK;   /* mail:provider:<name> */
 char *keys_workers(const char *prefix) MUST_CHECK;                      /* mail:workers */
 char *keys_control(const char *prefix) MUST_CHECK;                      /* mail:control */
+char *keys_client(const char *prefix, const char *client) MUST_CHECK;   /* mail:limit:client:<client> */
 char *keys_ready(const char *prefix) MUST_CHECK;                        /* mail:ready */
 
 /* Redis Cluster's slot of a key: CRC16-XMODEM of the hash tag, or of the whole key, mod 16384

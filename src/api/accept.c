@@ -8,12 +8,16 @@
 #include "base/number.h"
 #include "redis/script.h"
 
+#define WAIT_MS 1000 /* for the replicas; the connection waits meanwhile */
+
 /* Mails that go together: through accept.lua, or in one LPUSH. */
 struct batch {
 	struct accept *accept;
 	struct link *link;
 	struct post_list posts;
 	size_t n;
+	bool waits; /* for replicas */
+	enum link_result pushed;
 };
 
 static struct batch *batch_new(struct accept *a, struct link *link)
@@ -50,6 +54,32 @@ static void batch_end(struct batch *b, enum link_result result)
 
 /* --- the push --------------------------------------------------------------------------------------------- */
 
+static void on_waited(void *data, enum link_result result, const redisReply *reply)
+{
+	struct batch *b = data;
+	const struct options *o = b->accept->options;
+
+	if (result == LINK_OK && reply->type == REDIS_REPLY_INTEGER &&
+	    reply->integer < o->ack_replicas) {
+		log_warn("replicas_missing", LOG_INT("wanted", o->ack_replicas),
+		         LOG_INT("got", reply->integer));
+		result = LINK_REFUSED;
+	}
+	batch_end(b, b->pushed != LINK_OK ? b->pushed : result);
+}
+
+/* WAIT stands right behind the push on the same connection, so it waits for just that. */
+static bool wait_for_replicas(struct batch *b)
+{
+	struct command *c = &b->accept->command;
+
+	command_clear(c);
+	command_str(c, "WAIT");
+	command_int(c, b->accept->options->ack_replicas);
+	command_int(c, WAIT_MS);
+	return link_send(b->link, c, 0, on_waited, b);
+}
+
 static void on_pushed(void *data, enum link_result result, const redisReply *reply)
 {
 	struct batch *b = data;
@@ -57,7 +87,9 @@ static void on_pushed(void *data, enum link_result result, const redisReply *rep
 	if (result == LINK_ERROR)
 		log_error("push_failed", LOG_STR("queue", TAILQ_FIRST(&b->posts)->queue->list),
 		          LOG_STR("error", reply->str));
-	batch_end(b, result);
+	b->pushed = result;
+	if (!b->waits)
+		batch_end(b, result);
 }
 
 static void push(struct batch *b)
@@ -72,8 +104,11 @@ static void push(struct batch *b)
 	{
 		command_arg(c, p->payload, p->len);
 	}
+	b->waits = b->accept->options->ack_replicas > 0;
 	if (!link_send(b->link, c, 0, on_pushed, b))
 		batch_end(b, LINK_LOST);
+	else if (b->waits && !wait_for_replicas(b))
+		b->waits = false; /* on_pushed will be told that the link is lost */
 }
 
 /* What is to be pushed, queue by queue. */

@@ -4,11 +4,13 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "mail/message.h"
 
 #define LOOPBACK "127.0.0.1"
+#define MAX_PEM ((size_t)1 << 20)
 
 /* --- the turn of the loop ----------------------------------------------------------------------------------- */
 
@@ -17,6 +19,7 @@ static void api_flush(struct ev_loop *loop, ev_prepare *prepare, int events)
 	struct api *api = prepare->data;
 
 	(void)events;
+	limiter_flush(&api->limiter, api->link);
 	accept_flush(&api->accept, api->link);
 	if (api->draining && server_idle(api->server))
 		ev_break(loop, EVBREAK_ALL);
@@ -82,31 +85,60 @@ static bool is_loopback(const char *host)
 }
 
 /* Nothing protects it: it is for this machine only. */
-static const char *api_host(const struct options *o)
+static const char *api_host(const struct api *api)
 {
-	if (is_loopback(o->api_host))
+	const struct options *o = api->options;
+
+	if (auth_protects(&api->auth) || is_loopback(o->api_host))
 		return o->api_host;
 	log_warn("loopback_only", LOG_STR("host", LOOPBACK),
 	         LOG_STR("error", "nothing protects the API, so only this machine can reach it"));
 	return LOOPBACK;
 }
 
+/* Both NULL: no TLS. */
+static bool api_read_tls(const struct options *o, char **certificate, char **key, struct error *err)
+{
+	*certificate = *key = NULL;
+	if (*o->tls_cert_file == '\0' && *o->tls_key_file == '\0')
+		return true;
+	if (*o->tls_cert_file == '\0' || *o->tls_key_file == '\0')
+		return error_set(err, "TLS_CERT_FILE and TLS_KEY_FILE go together");
+	if (!file_read(o->tls_cert_file, MAX_PEM, certificate, err))
+		return error_prefix(err, "TLS_CERT_FILE");
+	if (!file_read(o->tls_key_file, MAX_PEM, key, err)) {
+		mem_free(*certificate);
+		return error_prefix(err, "TLS_KEY_FILE");
+	}
+	return true;
+}
+
 static bool api_start(struct api *api, const struct link_config *redis, struct error *err)
 {
 	const struct options *o = api->options;
+	char *certificate, *key;
 	struct server_config config = {
-		.host = api_host(o),
+		.host = api_host(api),
 		.port = (int)o->port,
 		.max_body = (size_t)o->api_max_body,
 		.arrival_ms = o->api_timeout,
 	};
 
+	if (!api_read_tls(o, &certificate, &key, err))
+		return false;
+	config.certificate = certificate;
+	config.key = key;
 	api->server = server_open(api->loop, api, &config, err);
+	if (key != NULL)
+		mem_wipe(key, strlen(key));
+	mem_free(key);
+	mem_free(certificate);
 	if (api->server == NULL)
 		return false;
 	api->link = link_open(api->loop, redis, api_on_link, api);
 	api_watch(api);
-	log_info("api_started", LOG_STR("host", config.host),
+	log_info("api_started", LOG_STR("host", *config.host != '\0' ? config.host : "*"),
+	         LOG_STR("scheme", config.certificate != NULL ? "https" : "http"),
 	         LOG_INT("port", server_port(api->server)));
 	return true;
 }
@@ -116,9 +148,11 @@ static void api_end(struct api *api)
 {
 	api_unwatch(api);
 	link_close(api->link);
+	limiter_free(&api->limiter);
 	accept_free(&api->accept);
 	server_close(api->server);
 	command_free(&api->command);
+	auth_free(&api->auth);
 	log_info("api_ended", LOG_INT("port", 0));
 }
 
@@ -135,10 +169,13 @@ bool api_run(const struct options *o, const struct api_queues *queues, struct er
 
 	signal(SIGPIPE, SIG_IGN);
 	message_init();
+	if (!auth_load(&api.auth, o, err))
+		return false;
 	if (!link_config_parse(&redis, o->redis_url, err))
 		return false;
 	redis.timeout_ms = (int)o->command_timeout;
 	accept_init(&api.accept, o);
+	limiter_init(&api.limiter, o);
 	command_init(&api.command);
 	ok = api_start(&api, &redis, err);
 	link_config_free(&redis);

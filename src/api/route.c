@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "api/api.h"
+#include "api/cors.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 
@@ -119,13 +120,18 @@ void route_begin(struct request *r)
 
 	buf_init(&allow, 256);
 	find_route(r, &allow);
+	cors_add(r);
 	if (r->status != 0) {
 		/* answered */
+	} else if (strcmp(r->method, "OPTIONS") == 0 && allow.len > 0) {
+		cors_answer(r, buf_str(&allow));
 	} else if (r->route == NULL && allow.len > 0) {
 		request_add(r, "Allow", "%s", buf_str(&allow));
 		request_problem(r, 405, NULL, "This path does not know this method");
 	} else if (r->route == NULL) {
 		request_problem(r, 404, NULL, "There is nothing at this path");
+	} else if (!auth_check(&r->api->auth, r, r->route->scope)) {
+		/* answered */
 	} else if (!type_fits(r)) {
 		request_add(r, "Accept-Post", "application/json");
 		request_problem(r, 415, NULL, "The Content-Type must be application/json");

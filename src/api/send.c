@@ -141,9 +141,15 @@ static void on_done(struct post *p)
 		answer(s);
 }
 
-static void start(struct send *s)
+static void on_limit(void *data, bool go)
 {
+	struct send *s = data;
 	struct api *api = s->request->api;
+
+	if (!go) {
+		send_free(s);
+		return;
+	}
 
 	/* One more than there are, so that it is not answered before all are told of. */
 	s->left = 1;
@@ -159,6 +165,17 @@ static void start(struct send *s)
 	}
 	if (--s->left == 0)
 		answer(s);
+}
+
+/* One mail costs a token, valid or not, where there are several; a lone one that is not valid costs
+ * nobody anything. */
+static void start(struct send *s)
+{
+	if (!s->bulk && s->posts[0]->outcome == POST_INVALID) {
+		answer(s);
+		return;
+	}
+	limiter_add(&s->request->api->limiter, s->request, s->n, on_limit, s);
 }
 
 static struct send *send_new(struct request *r, size_t n, bool bulk)

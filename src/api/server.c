@@ -366,12 +366,23 @@ void server_address(const struct request *r, char *out, size_t size)
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
 		r->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 
-	if (info == NULL ||
-	    getnameinfo(info->client_addr,
-	                info->client_addr->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
-	                                                         : sizeof(struct sockaddr_in),
-	                out, (socklen_t)size, NULL, 0, NI_NUMERICHOST) != 0)
-		snprintf(out, size, "unknown");
+	struct sockaddr_in6 six;
+
+	snprintf(out, size, "unknown");
+	if (info == NULL || info->client_addr == NULL)
+		return;
+	if (info->client_addr->sa_family != AF_INET6) {
+		inet_ntop(AF_INET, &((const struct sockaddr_in *)info->client_addr)->sin_addr, out,
+		          (socklen_t)size);
+		return;
+	}
+	memcpy(&six, info->client_addr, sizeof(six));
+	if (IN6_IS_ADDR_V4MAPPED(&six.sin6_addr)) {
+		inet_ntop(AF_INET, &six.sin6_addr.s6_addr[12], out, (socklen_t)size);
+		return;
+	}
+	memset(&six.sin6_addr.s6_addr[8], 0, 8);
+	inet_ntop(AF_INET6, &six.sin6_addr, out, (socklen_t)size);
 }
 
 /* --- start and end ----------------------------------------------------------------------------------------- */

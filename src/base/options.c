@@ -41,6 +41,7 @@ struct option {
 };
 
 static bool is_prefix(const char *value);
+static bool is_secret(const char *value);
 static bool is_word(const char *value);
 
 #define AT(FIELD) .offset = offsetof(struct options, FIELD)
@@ -134,6 +135,26 @@ static const struct option table[] = {
 	 .unit = "ms", .help = "a request must have arrived by then, and an idle connection is closed"},
 	{"BULK_MAX", OPTION_INT, AT(bulk_max), .def = "100", .min = 1, .max = 10000,
 	 .help = "mails in one bulk request"},
+	{"RATE_LIMIT_MAX_REQUESTS", OPTION_INT, AT(rate_limit_max), .def = "100", .min = 0,
+	 .max = 1000000000,
+	 .help = "mails that one client (API key, else address) may post per RATE_LIMIT_WINDOW; 0: any number"},
+	{"RATE_LIMIT_WINDOW", OPTION_INT, AT(rate_limit_window), .def = "60000", .min = 1,
+	 .max = DAY_MS, .unit = "ms", .help = "in which a client's bucket fills up again"},
+	{"ACK_REPLICAS", OPTION_INT, AT(ack_replicas), .def = "0", .min = 0, .max = 16,
+	 .help = "replicas of Redis that must have a mail before it counts as taken"},
+	{"API_KEYS_FILE", OPTION_TEXT, AT(api_keys_file), .def = "", .max = 4096,
+	 .help = "who may: one name:scopes:sha256-of-key a line; scopes are send, read, admin"},
+	{"JWT_SECRET", OPTION_TEXT, AT(jwt_secret), .def = "", .max = 4096, .secret = true,
+	 .check = is_secret, .rule = "at least 32 bytes long",
+	 .help = "the secret of tokens that are signed by HS256"},
+	{"JWT_PUBLIC_KEY_FILE", OPTION_TEXT, AT(jwt_public_key_file), .def = "", .max = 4096,
+	 .help = "the public key (PEM) of tokens that are signed by RS256 or ES256"},
+	{"TLS_CERT_FILE", OPTION_TEXT, AT(tls_cert_file), .def = "", .max = 4096,
+	 .help = "the certificate and its chain (PEM): HTTPS instead of HTTP"},
+	{"TLS_KEY_FILE", OPTION_TEXT, AT(tls_key_file), .def = "", .max = 4096,
+	 .help = "the certificate's key (PEM)"},
+	{"CORS_ORIGINS", OPTION_TEXT, AT(cors_origins), .def = "", .max = 4096,
+	 .help = "web pages that may use the API, as in https://shop.example; * is all"},
 
 	{"LOG_LEVEL", OPTION_CHOICE, AT(log_level), .def = "info",
 	 .choices = "debug info warn error", .section = "Logs", .help = "the least that is logged"},
@@ -168,6 +189,12 @@ static bool is_word(const char *value)
 	while (is_printable(*value))
 		value++;
 	return *value == '\0';
+}
+
+/* RFC 7518, 3.2: a key of the size of the hash, or larger. */
+static bool is_secret(const char *value)
+{
+	return *value == '\0' || strlen(value) >= 32;
 }
 
 static bool is_prefix(const char *value)
@@ -381,7 +408,9 @@ static bool check_dotenv_name(const char *entry, struct error *err)
 	const char *best;
 
 	for (size_t i = 0; i < N_OPTIONS; i++) {
-		known = known || strcmp(name, table[i].name) == 0;
+		/* Some are paths, and end in _FILE themselves. */
+		known = known || strcmp(name, table[i].name) == 0 ||
+		        strcmp(entry, table[i].name) == 0;
 		suggest_try(&s, table[i].name);
 	}
 	best = suggest_best(&s);

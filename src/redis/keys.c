@@ -78,6 +78,11 @@ char *keys_control(const char *prefix)
 	return mem_printf("%s:control", prefix);
 }
 
+char *keys_client(const char *prefix, const char *client)
+{
+	return mem_printf("%s:limit:client:%s", prefix, client);
+}
+
 char *keys_ready(const char *prefix)
 {
 	return mem_printf("%s:ready", prefix);

@@ -14,7 +14,7 @@ static const char *const names[SCRIPT_N] = {
 	[SCRIPT_CLAIM] = "claim",     [SCRIPT_PEEK] = "peek",     [SCRIPT_PERMIT] = "permit",
 	[SCRIPT_BEGIN] = "begin",     [SCRIPT_FINISH] = "finish", [SCRIPT_SETTLE] = "settle",
 	[SCRIPT_REQUEUE] = "requeue", [SCRIPT_SWEEP] = "sweep",   [SCRIPT_REOPEN] = "reopen",
-	[SCRIPT_ACCEPT] = "accept",
+	[SCRIPT_ACCEPT] = "accept",   [SCRIPT_CANCEL] = "cancel", [SCRIPT_LIMIT] = "limit",
 };
 
 /* Filled at the first use, from what is embedded; never changed after. */
