@@ -86,6 +86,10 @@ void http_text_header(struct buf *out, const char *value)
 {
 	struct buf lines;
 
+	if (text_is_ascii(value, strlen(value))) {
+		buf_add_str(out, value);
+		return;
+	}
 	buf_init(&lines, MAX_VALUE);
 	header_add_value(&lines, "X", value);
 	add_unfolded(out, &lines, 2 + strspn(buf_str(&lines) + 2, " \r\n"));
