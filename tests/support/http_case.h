@@ -18,9 +18,9 @@ struct http_case {
 	const char *body;    /* NULL empty */
 	enum outcome_kind kind;
 	const char *code;
-	const char *text;    /* a part of it; NULL: not looked at */
+	const char *text; /* a part of it; NULL: not looked at */
 	int64_t retry_after_ms;
-	const char *id;      /* NULL: "" */
+	const char *id; /* NULL: "" */
 };
 
 /* The reply of a case; http_reply_free. */

@@ -39,7 +39,7 @@ const char *http_server_url(struct http_server *s, const char *behaviour, const 
 
 /* How many lines one of its files has: connections, heads, held, wholes, wrong, taken. */
 size_t http_server_count(const struct http_server *s, const char *file);
-void http_server_wait(const struct http_server *s, const char *file, size_t n); /* at least n */
+void http_server_wait(const struct http_server *s, const char *file, size_t n);   /* at least n */
 char *http_server_read(const struct http_server *s, const char *file) MUST_CHECK; /* free */
 /* The n-th mail kept, from 1: its JSON; a new string (free). */
 char *http_server_mail(const struct http_server *s, size_t n) MUST_CHECK;

@@ -26,10 +26,10 @@ int http_world_set_up(void **state);
 const char *http_world_name(enum http_world_api api); /* "sendgrid" */
 /* With the credentials that the server knows. behaviour: as in http_server.h, NULL none; more: "",
  * or "&name=value" for the DSN. */
-struct provider *http_world_open(struct http_world *w, enum http_world_api api, const char *behaviour,
-                                 const char *more) MUST_CHECK;
+struct provider *http_world_open(struct http_world *w, enum http_world_api api,
+                                 const char *behaviour, const char *more) MUST_CHECK;
 /* Opens, delivers one mail, closes. payload: NULL, a plain one. */
-struct outcome http_world_deliver(struct http_world *w, enum http_world_api api, const char *behaviour,
-                                  const char *more, const char *payload);
+struct outcome http_world_deliver(struct http_world *w, enum http_world_api api,
+                                  const char *behaviour, const char *more, const char *payload);
 
 #endif
