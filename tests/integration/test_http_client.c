@@ -111,7 +111,7 @@ static bool is_hung_up(void *arg)
 	const struct exchange *x = arg;
 	struct pollfd fd = {.fd = x->request != NULL ? x->request->fd : -1, .events = POLLRDHUP};
 
-	return x->request == NULL || poll(&fd, 1, 0) > 0 && (fd.revents & POLLRDHUP) != 0;
+	return x->request == NULL || (poll(&fd, 1, 0) > 0 && (fd.revents & POLLRDHUP) != 0);
 }
 
 static void certainly_not_sent(struct http_rig *r, const char *behaviour)
