@@ -66,6 +66,20 @@ static void test_every_end_of_an_attempt(void **state)
 	CHECK_ALL(state, cases);
 }
 
+static void test_the_time_of_the_change_is_noted(void **state)
+{
+	struct rig *r = rig_begin(state);
+	long long from = rig_now(r);
+
+	rig_store(r, K, SENDING " updated_at=7");
+	rig_expect(r, "ok", SCRIPT_FINISH, K,
+	           "q#a 1 F a@x.org Hi sent %d line 2 attempt:1 l provider p", TTL);
+	char *at = redis_server_text(rig_server(r), "HGET " K " updated_at");
+	assert_non_null(at);
+	assert_in_range(strtoll(at, NULL, 10), from, rig_now(r));
+	free(at);
+}
+
 static void test_an_empty_value_deletes_its_field(void **state)
 {
 	static const struct finish_case cases[] = {
@@ -206,6 +220,10 @@ static void test_a_batch_is_answered_one_by_one(void **state)
 	rig_store(r, K, SENDING);
 	rig_store(r, K3, "owner=q#c fingerprint=F status=cancelled");
 	redis_server_do(rig_server(r), "SET " K2 " oops");
+	char *note = rig_call(r, SCRIPT_FINISH, K2, "'' 1 '' '' '' failed %d '' 1 error invalid",
+	                      TTL);
+	assert_memory_equal(note, "'error WRONGTYPE", 16);
+	free(note);
 	char *answer = rig_call(
 		r, SCRIPT_FINISH, K " " K2 " " K3 " " K "n",
 		"q#a 1 F a@x.org Hi sent %d line 3 attempt:1 l error '' provider secondary"
@@ -217,6 +235,8 @@ static void test_a_batch_is_answered_one_by_one(void **state)
 	assert_non_null(strstr(answer, "' 'final cancelled' ok"));
 	free(answer);
 	rig_hash(r, K, "status=sent attempt:1=l provider=secondary !error");
+	rig_sees(r, "8",
+	         "HLEN " K); /* those of before, attempt:1, updated_at; nothing of its neighbours */
 	rig_hash(r, K3, "status=cancelled !error !attempt:1");
 	rig_hash(r, K "n", "status=failed error=invalid !owner");
 	rig_sees(r, "oops", "GET " K2);
@@ -226,11 +246,11 @@ static void test_a_batch_is_answered_one_by_one(void **state)
 static void test_full_memory_does_not_stop_it(void **state)
 {
 	static const struct {
-		const char *keys, *more, *answer;
+		const char *keys, *more;
 	} cases[] = {
-		{K, "", "ok"},
+		{K, ""},
 		/* also when the first key of the batch is not a hash */
-		{K2 " " K, "q#b 1 F a@x.org Hi sent 1000 line 0 ", "ok"},
+		{K2 " " K, "q#b 1 F a@x.org Hi sent 1000 line 0 "},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct rig *r = rig_begin(state);
@@ -265,6 +285,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_end_of_an_attempt),
+		cmocka_unit_test(test_the_time_of_the_change_is_noted),
 		cmocka_unit_test(test_an_empty_value_deletes_its_field),
 		cmocka_unit_test(test_the_first_write_takes_the_key),
 		cmocka_unit_test(test_tokens_fence),
