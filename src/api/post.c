@@ -145,9 +145,9 @@ static struct own_fields fields_of_tree(const cJSON *tree)
 	const cJSON *delay = cJSON_GetObjectItemCaseSensitive(tree, "delay");
 	struct own_fields f = {.key_given = key != NULL && !cJSON_IsNull(key)};
 
-	if (cJSON_IsString(key))
+	if (key != NULL && cJSON_IsString(key))
 		f.key = key->valuestring;
-	if (cJSON_IsString(subject))
+	if (subject != NULL && cJSON_IsString(subject))
 		f.subject = subject->valuestring;
 	if (delay != NULL && !cJSON_IsNull(delay))
 		f.delay = cJSON_IsNumber(delay) ? delay->valuedouble : -1;
