@@ -435,6 +435,7 @@ static bool server_listen(struct server *s, const char *host, int port, struct e
 	}
 	if (getsockname(s->fd, (struct sockaddr *)&bound, &n) != 0)
 		return error_set(err, "cannot listen: %s", strerror(errno));
+	/* getsockname has filled it. NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage) */
 	s->port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
 	                                            : ((struct sockaddr_in *)&bound)->sin_port);
 	return true;
