@@ -332,6 +332,31 @@ static void test_dots(void **state)
 	fleet_free(f);
 }
 
+/* The same in a body that needs no encoding: line by line as it was written. */
+static void test_plain_dots(void **state)
+{
+	static const char job[] = "{\"to\":\"ada@example.com\",\"subject\":\"s\","
+				  "\"body\":\"first\\n.\\n..\\n.one\\nlast\\n\","
+				  "\"idempotencyKey\":\"plain-dots\"}";
+	struct fleet *f = fleet_start(NULL);
+	size_t before = sink_total(sink);
+	char *message;
+
+	(void)state;
+	fleet_set(f, "PROVIDER_PRIMARY=%s", sink_dsn(sink, ""));
+	fleet_worker(f, NULL);
+	fleet_push_raw(f, NULL, job, sizeof(job) - 1);
+	fleet_wait_status(f, "plain-dots", "sent");
+	fleet_push(f, "after-plain", "");
+	fleet_wait_status(f, "after-plain", "sent");
+	assert_int_equal(sink_total(sink), before + 2);
+	message = sink_message(sink, before + 1);
+	if (!strstr(message, "first\r\n.\r\n..\r\n.one\r\nlast\r\n"))
+		fail_msg("the message is:\n%s", message);
+	free(message);
+	fleet_free(f);
+}
+
 /* Some recipients are refused for good, some put off: each has a state, nobody gets it twice. */
 static void test_recipients(void **state)
 {
@@ -452,8 +477,9 @@ int main(void)
 		cmocka_unit_test(test_events),       cmocka_unit_test(test_no_key),
 		cmocka_unit_test(test_same_key),     cmocka_unit_test(test_conflict),
 		cmocka_unit_test(test_message),      cmocka_unit_test(test_dots),
-		cmocka_unit_test(test_recipients),   cmocka_unit_test(test_weights),
-		cmocka_unit_test(test_order),        cmocka_unit_test(test_prefix),
+		cmocka_unit_test(test_plain_dots),   cmocka_unit_test(test_recipients),
+		cmocka_unit_test(test_weights),      cmocka_unit_test(test_order),
+		cmocka_unit_test(test_prefix),
 	};
 
 	cmocka_set_test_filter(getenv("TEST"));

@@ -307,6 +307,45 @@ static void test_completed_while_adopted(void **state)
 	clear_scene(&s);
 }
 
+/* A mail is given back by one that has lost it to another, who is sending it. */
+static void test_given_back_too_late(void **state)
+{
+	struct fleet *f = fleet_start(NULL);
+	struct sink *sink = sink_start();
+	struct wire *w = wire_start(redis_server_socket(fleet_redis(f)));
+	struct process *victim, *rescuer;
+	char redis[160];
+
+	(void)state;
+	fleet_set(f, "PROVIDER_PRIMARY=%s", sink_dsn(sink, "&concurrency=1"));
+	snprintf(redis, sizeof(redis), "REDIS_URL=%s", wire_url(w));
+	fleet_push_to(f, "first", "hold-rcpt-1.first@example.com", "");
+	fleet_push_to(f, "second", "hold-dot.second@example.com", "");
+	victim = fleet_worker(f, (const char *const[]){redis, NULL});
+	sink_wait_asked(sink, "hold-rcpt-1.first@example.com", 1);
+	wire_hold(w, WIRE_REQUEST, "settle");
+	process_signal(victim, SIGTERM); /* the second waits for its turn: it is given back */
+	wire_wait_held(w);
+	process_signal(victim, SIGSTOP);
+	rescuer = fleet_worker(f, NULL);
+	while (sink_copies(sink, "second") == 0)
+		assert_true(process_running(rescuer));
+	process_signal(victim, SIGCONT);
+	wire_pass(w);
+	process_wait_line(victim, "\"claim_stale\"", 0);
+	sink_go(sink);
+	fleet_wait_settled(f, NULL);
+	fleet_expect(f, "second", "status", "sent");
+	assert_int_equal(timelines_lines(f, "second", NULL, NULL), 1);
+	assert_int_equal(sink_copies(sink, "second"), 1);
+	assert_int_equal(sink_copies(sink, "first"), 1);
+	assert_int_equal(process_wait(victim, 0), 0);
+	fleet_stop(f, rescuer);
+	fleet_free(f);
+	wire_free(w);
+	sink_free(sink);
+}
+
 /* ---- a lost connection -------------------------------------------------------------------------- */
 
 /* The reply is lost after the script ran, or the request before: repeating it gives the same result. */
@@ -391,6 +430,7 @@ int main(void)
 		cmocka_unit_test(test_stopped_heard_early),
 		cmocka_unit_test(test_stopped_heard_late),
 		cmocka_unit_test(test_completed_while_adopted),
+		cmocka_unit_test(test_given_back_too_late),
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_killed_after_doorbell),
 	};

@@ -402,20 +402,23 @@ static void test_wrong_type(void **state)
 {
 	struct fleet *f = fleet_start(NULL);
 	struct wire *wire = wire_start(redis_server_socket(fleet_redis(f)));
-	char *job = fleet_job("repaired", "");
+	char *job = fleet_job("repaired", ""), *later = fleet_job("later", ",\"delay\":700");
 	struct process *w;
 	size_t before;
 
 	(void)state;
 	fleet_set(f, "REDIS_URL=%s", wire_url(wire));
 	fleet_set(f, "QUEUES=mail:bad,mail:good");
-	redis_server_do(fleet_redis(f), "SET mail:bad something");
 	w = fleet_worker(f, NULL);
+	fleet_push_raw(f, "mail:bad", later, strlen(later));
+	fleet_wait_status(f, "later", "scheduled");
+	redis_server_do(fleet_redis(f), "SET mail:bad something");
 	fleet_push_many(f, "mail:good", "g", 20, "");
 	fleet_wait_settled(f, "mail:good");
 	assert_int_equal(timelines_count(f, "g", 20).sent, 20);
 	process_wait_line(w, "WRONGTYPE", 0);
 	assert_true(process_count_lines(w, "\"level\":\"error\"") > 0);
+	fleet_wait_status(f, "later", "sent"); /* it is past the list */
 	before = wire_count(wire, NULL);
 	let_pass(1000);
 	/* A lease of a second makes it ask about 20 times a second in any case. */
@@ -424,6 +427,7 @@ static void test_wrong_type(void **state)
 	fleet_push_raw(f, "mail:bad", job, strlen(job));
 	fleet_wait_status(f, "repaired", "sent");
 	free(job);
+	free(later);
 	fleet_stop(f, w);
 	fleet_free(f);
 	wire_free(wire);
