@@ -410,7 +410,11 @@ static bool listen_on(struct server *s, const struct addrinfo *a)
 static bool server_listen(struct server *s, const char *host, int port, struct error *err)
 {
 	struct addrinfo hints = {.ai_flags = AI_PASSIVE, .ai_socktype = SOCK_STREAM}, *list;
-	struct sockaddr_storage bound = {0};
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} bound = {.v6 = {0}};
 	socklen_t n = sizeof(bound);
 	char service[8], *shown;
 	int why;
@@ -433,11 +437,9 @@ static bool server_listen(struct server *s, const char *host, int port, struct e
 		mem_free(shown);
 		return false;
 	}
-	if (getsockname(s->fd, (struct sockaddr *)&bound, &n) != 0)
+	if (getsockname(s->fd, &bound.any, &n) != 0)
 		return error_set(err, "cannot listen: %s", strerror(errno));
-	/* getsockname has filled it. NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage) */
-	s->port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
-	                                            : ((struct sockaddr_in *)&bound)->sin_port);
+	s->port = ntohs(bound.any.sa_family == AF_INET6 ? bound.v6.sin6_port : bound.v4.sin_port);
 	return true;
 }
 
