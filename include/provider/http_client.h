@@ -94,7 +94,6 @@ struct http_request {
 	bool timed_out;
 	bool over;          /* libcurl has finished with `rc` */
 	CURLcode rc;
-	size_t head_bytes;  /* of all responses together */
 	struct http_reply reply;
 };
 

@@ -9,7 +9,6 @@
 #include "base/mem.h"
 #include "provider/http_multi.h"
 
-#define MAX_HEAD_BYTES ((size_t)256 << 10) /* of all responses to one request */
 #define USER_AGENT "postrider/" POSTRIDER_VERSION
 
 /* What happens to a request is recorded in it, and acted upon in one place, advance(), when
@@ -89,9 +88,6 @@ static size_t on_header(char *line, size_t size, size_t n, void *data)
 	struct http_request *r = data;
 
 	n *= size;
-	r->head_bytes += n;
-	if (r->head_bytes > MAX_HEAD_BYTES)
-		return 0;
 	if (http_reply_line(&r->reply, line, n) && r->reply.status >= 200 && !r->answered) {
 		r->answered = true;
 		tell(r);
@@ -253,7 +249,6 @@ static void start(struct http_request *r)
 	r->held = r->released = r->hung_up = r->answered = r->resumed = r->overlong = false;
 	r->timed_out = r->over = false;
 	r->passed = r->call.get;
-	r->head_bytes = 0;
 	r->error[0] = '\0';
 	http_reply_clear(&r->reply);
 	set_deadline(r,
@@ -421,10 +416,9 @@ static void act(struct http_request *r)
 		return;
 	}
 	if (r->answered && !r->passed) {
-		if (r->reply.status < 300) {
-			finish(r);
-		} else if (!r->resumed && r->held) {
-			/* libcurl reads the rest of the answer only when it may go on. */
+		/* libcurl reads the rest of the answer only when it may go on; nothing more is
+		 * given to it. */
+		if (!r->resumed && r->held) {
 			r->resumed = true;
 			set_deadline(r, r->client->config.reply_ms);
 			(void)curl_easy_pause(r->easy, CURLPAUSE_CONT);

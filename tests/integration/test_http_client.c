@@ -247,6 +247,28 @@ static void test_dead_connection_is_replaced(void **state)
 	assert_int_equal(stats.restarts, 1);
 }
 
+/* All that were kept may be dead: it is a fresh one that is tried next. */
+static void test_all_connections_are_dead(void **state)
+{
+	struct http_rig *r = *state;
+	struct exchange one = {.when_held = HELD_WAIT}, two = {.when_held = HELD_WAIT}, x;
+	struct http_client_stats stats;
+
+	exchange_start(&one, r, "dead-next", "one", 3000);
+	exchange_start(&two, r, "dead-next", "two", 3000);
+	exchange_wait_held(&one);
+	exchange_wait_held(&two);
+	exchange_release(&one);
+	exchange_release(&two);
+	exchange_wait_end(&one);
+	exchange_wait_end(&two);
+	exchange_run(&x, r, NULL, "third", 5000000);
+	assert_int_equal(x.end, HTTP_END_REPLY);
+	assert_int_equal(x.status, 200);
+	http_client_stats(r->client, &stats);
+	assert_int_equal(stats.restarts, 1);
+}
+
 /* But once only. */
 static void test_second_death_is_told(void **state)
 {
@@ -357,6 +379,7 @@ int main(void)
 		TEST(test_answered_while_sending),
 		TEST(test_connections_are_kept),
 		TEST(test_dead_connection_is_replaced),
+		TEST(test_all_connections_are_dead),
 		TEST(test_second_death_is_told),
 		TEST(test_nothing_is_sent_twice),
 		TEST(test_crowd),

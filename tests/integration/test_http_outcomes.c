@@ -131,6 +131,20 @@ static void test_wrong_credentials(void **state)
 	assert_int_equal(http_server_count(w->server, "taken"), 0);
 }
 
+/* A server may quote what it was sent: the key goes into no status and no log. */
+static void test_credentials_are_hidden(void **state)
+{
+	static const enum http_world_api apis[] = {SENDGRID, POSTMARK, RESEND};
+	struct http_world *w = *state;
+
+	for (size_t i = 0; i < sizeof(apis) / sizeof(apis[0]); i++) {
+		struct outcome o = http_world_deliver(w, apis[i], "echo", "", NULL);
+
+		assert_non_null(strstr(o.text, "***"));
+		assert_null(strstr(o.text, "test-key-123"));
+	}
+}
+
 /* Before the last byte has left nothing is taken and nothing is unknown, whatever the reply says. */
 static void test_answers_to_half_a_mail(void **state)
 {
@@ -273,6 +287,7 @@ int main(void)
 		TEST(test_replies),
 		TEST(test_how_long_to_wait),
 		TEST(test_wrong_credentials),
+		TEST(test_credentials_are_hidden),
 		TEST(test_answers_to_half_a_mail),
 		TEST(test_silence_is_unknown),
 		TEST(test_recipients_follow_the_outcome),

@@ -17,6 +17,7 @@
 #include "support/delivery.h"
 #include "support/http_server.h"
 #include "support/tmpdir.h"
+#include "support/wait.h"
 
 /* The certificate is the server's, or nothing is said to it: the API key least of all. */
 
@@ -166,6 +167,39 @@ static void test_wrong_host(void **state)
 	certificate_free(&c);
 }
 
+static void on_answer(struct provider_check *c, const struct outcome *o)
+{
+	*(struct outcome *)c->data = *o;
+}
+
+static bool is_answered(void *arg)
+{
+	return ((struct outcome *)arg)->code[0] != '\0';
+}
+
+/* `check` says so too. */
+static void test_question_to_a_wrong_host(void **state)
+{
+	struct certificate c = make("DNS:other.example", -DAY, DAY);
+	struct outcome o = {.code = ""};
+	struct provider_check check = {.on_done = on_answer, .data = &o};
+	struct world *w = *state;
+	struct provider *p;
+
+	w->server = http_server_start_tls(c.path, c.key_path);
+	p = delivery_open(
+		w->loop, &w->options,
+		"resend://test-key-123@default?endpoint=https://127.0.0.1:%d/resend&tls_ca=%s",
+		http_server_port(w->server), c.path);
+	p->type->check(p, &check);
+	wait_loop_until(w->loop, is_answered, &o, 0);
+	assert_int_equal(o.kind, OUTCOME_PROVIDER_DOWN);
+	assert_string_equal(o.code, "tls");
+	assert_int_equal(http_server_count(w->server, "heads"), 0);
+	provider_close(p);
+	certificate_free(&c);
+}
+
 static void test_expired(void **state)
 {
 	struct certificate c = make("IP:127.0.0.1", -2 * DAY, -DAY);
@@ -216,8 +250,13 @@ int main(void)
 {
 #define TEST(NAME) cmocka_unit_test_setup_teardown(NAME, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_trusted),     TEST(test_wrong_host),  TEST(test_expired),
-		TEST(test_not_trusted), TEST(test_other_roots), TEST(test_no_tls_there),
+		TEST(test_trusted),
+		TEST(test_wrong_host),
+		TEST(test_expired),
+		TEST(test_not_trusted),
+		TEST(test_other_roots),
+		TEST(test_no_tls_there),
+		TEST(test_question_to_a_wrong_host),
 	};
 
 	return cmocka_run_group_tests_name("http_tls", tests, NULL, NULL);

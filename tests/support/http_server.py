@@ -15,18 +15,33 @@ DIRECTORY gets:
   wholes        one line for each whole request: "<method> <path>"
   wrong         one line for each request that is not as documented, and why
   taken         one line for each mail kept: "<key> <Message-ID> <recipients> <sender>"
+  fates         one line for each mail that was read: "<key> <behaviour>", "ok" for none
   <n>.json      that mail in the same form for all APIs (http_shapes.py), in the order of `taken`
 """
 
 import asyncio
 import json
 import os
+import random
 import socket
 import ssl
 import struct
 import sys
 
 import http_shapes
+
+random.seed(7)
+
+# /do/chaos/: half of all requests fare well, the others in these ways, by their shares.
+CHAOS = {
+    "ok": 500, "refuse": 30, "busy": 80, "unwell": 60, "gateway": 20, "keep-gateway": 20, "timeout": 20,
+    "keep-timeout": 10, "reset": 30, "keep-reset": 30, "close": 20, "keep-close": 20, "partial": 10,
+    "keep-partial": 10, "partial-head": 10, "garbage": 10, "silent": 2, "keep-silent": 2, "sender": 8, "large": 8,
+    "account": 8, "redirect": 4, "throttle": 2, "away": 2, "huge": 4, "hangup-held": 20, "half-close-held": 4,
+    "reset-held": 20, "held-401": 4, "held-502": 10,
+}
+
+AT_HELD = {"hangup-held", "half-close-held", "reset-held", "held-202", "held-401", "held-502"}
 
 LIMIT = 64 << 20
 HUGE = 10_000_000
@@ -63,8 +78,9 @@ class Request:
 class Server:
     def __init__(self, directory):
         self.directory = directory
-        self.seen = {}  # (address, behaviour) → how often it was met
+        self.seen = {}  # address → how often it was met
         self.n = 0
+        self.answered = {}  # Resend's idempotency key → the body, and the answer to it
 
     def path(self, name):
         return os.path.join(self.directory, name)
@@ -83,8 +99,24 @@ class Server:
         met = self.seen[address] = self.seen.get(address, 0) + 1
         return name if met <= int(times) else None
 
+    def forget(self):
+        """When the test has cleared the directory."""
+        if not os.path.exists(self.path("taken")):
+            self.n = 0
+            self.answered = {}
+
+    def repeated(self, r):
+        """The answer to a request that was answered before, by its idempotency key."""
+        self.forget()
+        body, answer = self.answered.get(r.get("idempotency-key"), (None, None))
+        if body is None or body == r.body:
+            return answer
+        message = "This idempotency key has been used with another body"
+        return 409, {"statusCode": 409, "name": "invalid_idempotent_request", "message": message}
+
     def keep(self, mail, shown):
-        self.n = self.n + 1 if os.path.exists(self.path("taken")) else 1  # else it was cleared
+        self.forget()
+        self.n += 1
         with open(self.path(f"{self.n}.json"), "w", encoding="utf-8") as f:
             f.write(shown)
         recipients = ",".join(a["email"] for kind in ("to", "cc", "bcc") for a in mail[kind])
@@ -149,15 +181,20 @@ class Connection:
             await self.forever()
         if r.behaviour == "reset-held":
             self.reset()
-        if r.behaviour == "held-401":
-            await self.reply(401, {"message": "not you", "errors": [{"message": "not you"}]})
-            await self.forever()
-        if r.behaviour == "held-202":
-            await self.reply(202)
-            await self.forever()
-        if r.behaviour == "held-502":
-            await self.reply(502, "<html>bad gateway</html>")
-            await self.forever()
+        early = {"held-401": (401, {"message": "not you", "errors": [{"message": "not you"}]}),
+                 "held-202": (202,), "held-502": (502, "<html>bad gateway</html>")}.get(r.behaviour)
+        if early:
+            await self.reply(*early, headers=[("Connection", "close")])
+            await self.reader.read(1)  # the last byte may be on its way all the same
+            raise Hangup
+
+    def note_fate_of_half(self, r, body):
+        """Of a mail that will never be whole here: JSON lacks just its last bracket."""
+        r.body = body + b"}"
+        try:
+            self.server.note("fates", f"{http_shapes.read(r)['headers'].get('X-Key', '-')} {r.behaviour}")
+        except Exception:
+            pass  # no JSON, or nobody's API
 
     async def body(self, r):
         length = r.get("content-length")
@@ -176,13 +213,15 @@ class Connection:
             if r.behaviour == "slow-read":
                 await asyncio.sleep(0.0005)
         self.server.note("held", r.target)
+        if r.behaviour in AT_HELD:
+            self.note_fate_of_half(r, b"".join(parts))
         await self.at_held(r)
         parts.append(await self.reader.readexactly(1))
         r.body = b"".join(parts)
 
     # --- once it is
 
-    async def misbehave(self, name):
+    async def misbehave(self, r, name):
         """Faults that are the same for all APIs; False: it is none of them."""
         if name == "reset":
             self.reset()
@@ -226,6 +265,9 @@ class Connection:
             await self.reply(503, "<html>back soon</html>")
         elif name == "redirect":
             await self.reply(302, "", [("Location", "/plain/elsewhere")])
+        elif name == "echo":
+            said = " ".join(v for n, v in r.headers if "auth" in n or "token" in n)
+            await self.reply(400, {"message": said, "Message": said, "errors": [{"message": said}]})
         elif name == "magnificent":
             await self.reply(200, "Mailgun Magnificent API")
         else:
@@ -246,6 +288,8 @@ class Connection:
         self.server.note("heads", f"{r.method} {r.target} {json.dumps(dict(r.headers))}")
         if self.close_next:
             return False
+        if r.behaviour == "chaos":
+            r.behaviour = random.choices(list(CHAOS), CHAOS.values())[0]
         await self.at_head(r)
         await self.body(r)
         self.server.note("wholes", f"{r.method} {r.target}")
@@ -254,7 +298,7 @@ class Connection:
         if r.behaviour == "dead-next":
             self.close_next = True
         if r.api == "plain" or r.method == "GET":
-            if not (r.behaviour and await self.misbehave(r.behaviour)):
+            if not (r.behaviour and await self.misbehave(r, r.behaviour)):
                 await self.reply(*http_shapes.question(r))
             return True
         try:
@@ -267,15 +311,27 @@ class Connection:
         if refusal:
             await self.reply(*refusal)
             return True
-        name = r.behaviour or self.server.behaves(http_shapes.first_address(mail))
-        if name and name.startswith("keep-"):
-            name = name[5:]
-            self.server.keep(mail, http_shapes.show(mail))
-        elif not http_shapes.refuses(name) and name not in http_shapes.LOSES:
-            self.server.keep(mail, http_shapes.show(mail))
-        if not (name and await self.misbehave(name)):
-            await self.reply(*http_shapes.answer(r, name))
+        await self.mail(r, mail)
         return True
+
+    async def mail(self, r, mail):
+        """A mail that is as documented, from somebody who may send."""
+        name = r.behaviour or self.server.behaves(http_shapes.first_address(mail)) or "ok"
+        answer = self.server.repeated(r)
+        if answer and http_shapes.refuses(name):
+            name = "ok"  # what was answered once is answered again
+        self.server.note("fates", f"{mail['headers'].get('X-Key', '-')} {name}")
+        kept = name.startswith("keep-")
+        name = name.removeprefix("keep-")
+        if not answer:
+            answer = http_shapes.answer(r, name)
+            if kept or not (http_shapes.refuses(name) or name in http_shapes.LOSES):
+                self.server.keep(mail, http_shapes.show(mail))
+                if r.get("idempotency-key"):
+                    self.server.answered[r.get("idempotency-key")] = (r.body, http_shapes.answer(r, "ok"))
+                    answer = self.server.answered[r.get("idempotency-key")][1]
+        if not await self.misbehave(r, name):
+            await self.reply(*answer)
 
 
 async def main():

@@ -25,7 +25,7 @@ MAILGUN_DOMAIN = "mg.example.org"
 
 # Behaviours that keep nothing although the whole request came.
 LOSES = {"reset", "close", "silent", "partial", "partial-head", "drip", "huge", "huge-head", "huge-line",
-         "garbage", "gateway", "timeout", "busy", "away", "away-date", "unwell", "redirect", "magnificent"}
+         "garbage", "gateway", "timeout", "busy", "away", "away-date", "unwell", "redirect", "magnificent", "echo"}
 
 
 class Wrong(Exception):
