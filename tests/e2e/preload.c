@@ -2,6 +2,7 @@
  * load it into workers by LD_PRELOAD (tests/support/preload.h). It is no part of the test programs.
  *
  * PRELOAD_KILLER: a job whose JSON has this text in it kills the process that parses it.
+ * PRELOAD_SEND_KILLER: whoever sends this text to a mail server dies of it.
  * PRELOAD_CLOCK: a file of 8 bytes, an int64_t: by so many seconds the wall clock is wrong. It may
  * change at any time. */
 #include <cjson/cJSON.h>
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -32,6 +34,18 @@ cJSON *cJSON_ParseWithLengthOpts(const char *value, size_t length, const char **
 	if (!parse)
 		*(void **)&parse = real("cJSON_ParseWithLengthOpts");
 	return parse(value, length, end, terminated);
+}
+
+ssize_t send(int fd, const void *bytes, size_t n, int flags)
+{
+	static ssize_t (*transmit)(int, const void *, size_t, int);
+	const char *killer = getenv("PRELOAD_SEND_KILLER");
+
+	if (killer && memmem(bytes, n, killer, strlen(killer)))
+		kill(getpid(), SIGKILL);
+	if (!transmit)
+		*(void **)&transmit = real("send");
+	return transmit(fd, bytes, n, flags);
 }
 
 static int64_t wrong_by(void)

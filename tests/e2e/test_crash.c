@@ -12,6 +12,7 @@
 
 #include "support/fleet.h"
 #include "support/preload.h"
+#include "support/sink.h"
 #include "support/timelines.h"
 #include "support/wait.h"
 
@@ -75,6 +76,11 @@ static void test_storm(void **state)
 	fleet_free(f);
 }
 
+struct mourned {
+	struct fleet *fleet;
+	struct process *worker;
+};
+
 static size_t count_running(struct process *const *workers, size_t n)
 {
 	size_t running = 0;
@@ -133,6 +139,56 @@ static void test_poison(void **state)
 	free(killer);
 	freeReplyObject(dead);
 	fleet_free(f);
+}
+
+static bool is_dead_or_buried(void *arg)
+{
+	const struct mourned *m = arg;
+
+	return !process_running(m->worker) || fleet_dead_count(m->fleet, NULL) > 0;
+}
+
+/* One that kills only in earnest, so that trying it out shows nothing: its third recovery is the
+ * last. (Its workers are started again, as by whoever supervises them.) */
+static void test_poison_in_earnest(void **state)
+{
+	struct fleet *f = fleet_start(NULL);
+	struct sink *sink = sink_start();
+	struct mourned m = {.fleet = f};
+	const char *preload = preload_setting();
+	int deaths = 0;
+	char *error, key[64];
+	redisReply *dead;
+
+	(void)state;
+	if (!preload) {
+		print_message("skipped: preload.c cannot be compiled: %s\n", preload_why());
+		fleet_free(f);
+		sink_free(sink);
+		skip();
+	}
+	fleet_set(f, "PROVIDER_PRIMARY=%s", sink_dsn(sink, ""));
+	fleet_push(f, "killer", ",\"cc\":\"i-kill@example.com\"");
+	while (fleet_dead_count(f, NULL) == 0) {
+		m.worker = fleet_worker(
+			f, (const char *const[]){preload, "PRELOAD_SEND_KILLER=i-kill@", NULL});
+		wait_until(is_dead_or_buried, &m, 0);
+		deaths += !process_running(m.worker);
+	}
+	assert_int_equal(deaths, 4);
+	fleet_push(f, "after", "");
+	fleet_wait_status(f, "after", "sent");
+	fleet_wait_settled(f, NULL);
+	dead = redis_server_cmd(fleet_redis(f), "ZRANGE {mail:queue}:dead 0 -1");
+	snprintf(key, sizeof(key), "auto-%s", dead->element[0]->str);
+	fleet_expect(f, key, "status", "failed");
+	error = fleet_field(f, key, "error");
+	assert_int_equal(strncmp(error, "poison: ", 8), 0);
+	assert_int_equal(sink_copies(sink, "killer"), 0);
+	free(error);
+	freeReplyObject(dead);
+	fleet_free(f);
+	sink_free(sink);
 }
 
 /* A payload that is in none of leases, delayed and dead: found by a sweep. */
@@ -194,6 +250,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_storm),
 		cmocka_unit_test(test_poison),
+		cmocka_unit_test(test_poison_in_earnest),
 		cmocka_unit_test(test_orphan),
 		cmocka_unit_test(test_owner_lost),
 	};

@@ -106,12 +106,13 @@ static void test_restart(void **state)
 
 	(void)state;
 	fleet_set(f, "CONCURRENCY=20");
+	fleet_set(f, "LEASE_MS=6000"); /* longer than a connection waits between two tries */
 	for (int i = 0; i < 2; i++)
 		workers[i] = fleet_worker_ready(f, NULL);
 	fleet_push_many(f, NULL, "r", 600, "");
 	wait_until(has_taken, &a_third, 0);
 	redis_server_kill(fleet_redis(f));
-	let_pass(1300); /* a lease is 1000 */
+	let_pass(6300);
 	redis_server_run(fleet_redis(f));
 	fleet_wait_settled(f, NULL);
 	check_untroubled(f, record, "r", 600);
@@ -178,6 +179,7 @@ static void test_silent(void **state)
 	(void)state;
 	fleet_set(f, "COMMAND_TIMEOUT=300");
 	fleet_set(f, "CONCURRENCY=20");
+	fleet_set(f, "LEASE_MS=20000");
 	for (int i = 0; i < 2; i++)
 		workers[i] = fleet_worker_ready(f, NULL);
 	fleet_push_many(f, NULL, "s", 600, "");
