@@ -209,7 +209,7 @@ void postmark_judge(struct outcome *o, const struct http_reply *r)
 	if (r->status == 200 && id[0] != '\0' && fine) {
 		http_judge_sent(o, r, id);
 	} else {
-		if (cJSON_IsNumber(number))
+		if (number != NULL && cJSON_IsNumber(number))
 			snprintf(code, sizeof(code), "%d", number->valueint);
 		http_judge(o, r, rules, code, http_reply_text(body, "Message"));
 	}
