@@ -16,6 +16,7 @@
 #define MAX_METADATA 10
 #define MAX_METADATA_NAME 20 /* characters */
 #define MAX_METADATA_VALUE 80
+#define MAX_ERROR_CODE 999999
 #define MAX_MAILBOXES ((size_t)1 << 20)
 
 /* --- the request ------------------------------------------------------------------------------ */
@@ -203,14 +204,14 @@ void postmark_judge(struct outcome *o, const struct http_reply *r)
 	cJSON *body = http_reply_json(r);
 	const cJSON *number = cJSON_GetObjectItemCaseSensitive(body, "ErrorCode");
 	const char *id = http_reply_text(body, "MessageID");
-	bool fine = number == NULL || (cJSON_IsNumber(number) && number->valueint == 0);
+	double error = number != NULL ? cJSON_GetNumberValue(number) : 0; /* NaN: no number */
 	char code[16] = "";
 
-	if (r->status == 200 && id[0] != '\0' && fine) {
+	if (r->status == 200 && id[0] != '\0' && error == 0) {
 		http_judge_sent(o, r, id);
 	} else {
-		if (number != NULL && cJSON_IsNumber(number))
-			snprintf(code, sizeof(code), "%d", number->valueint);
+		if (number != NULL && error >= 0 && error <= MAX_ERROR_CODE)
+			snprintf(code, sizeof(code), "%.0f", error);
 		http_judge(o, r, rules, code, http_reply_text(body, "Message"));
 	}
 	cJSON_Delete(body);
