@@ -7,8 +7,8 @@
 #include "cli/cmd.h"
 
 static const struct cmd *const commands[] = {
-	&cmd_up,   &cmd_worker, &cmd_api,     &cmd_send,    &cmd_status,
-	&cmd_dead, &cmd_queues, &cmd_version, &cmd_options,
+	&cmd_up,   &cmd_worker, &cmd_api,   &cmd_send,    &cmd_status,
+	&cmd_dead, &cmd_queues, &cmd_check, &cmd_version, &cmd_options,
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -90,7 +90,7 @@ struct smtp_session {
 
 /* For the pool. */
 
-/* A new session in SMTP_RESOLVE; e is its first envelope. */
+/* A new session in SMTP_RESOLVE; e is its first envelope, NULL: it has none (a probe). */
 struct smtp_session *smtp_session_open(struct smtp_client *c, struct smtp_envelope *e) MUST_CHECK;
 /* The answer to SMTP_RESOLVE. */
 void smtp_session_connect(struct smtp_session *s, const struct smtp_addresses *found);

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "mail/message.h"
 #include "provider/provider.h"
+#include "provider/smtp_check.h"
 #include "provider/smtp_dsn.h"
 #include "provider/smtp_outcome.h"
 #include "smtp/pool.h"
@@ -257,11 +258,19 @@ static void smtp_abandon(struct provider *p, struct delivery *d)
 	give_back(a);
 }
 
+static void ask(struct provider *p, struct provider_check *c)
+{
+	struct smtp *smtp = p->state;
+
+	smtp_check(p, &smtp->config, c);
+}
+
 #define SMTP_TYPE(SCHEME)                                                                          \
 	{                                                                                          \
 		.scheme = (SCHEME), .params = smtp_dsn_params, .concurrency = 20,                  \
 		.timeout_ms = 600000, .open = smtp_open, .send = smtp_send,                        \
-		.release = smtp_release, .abandon = smtp_abandon, .close = smtp_close              \
+		.release = smtp_release, .abandon = smtp_abandon, .close = smtp_close,             \
+		.check = ask                                                                       \
 	}
 
 const struct provider_type provider_smtp = SMTP_TYPE("smtp");

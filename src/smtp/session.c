@@ -28,7 +28,8 @@ struct smtp_session *smtp_session_open(struct smtp_client *c, struct smtp_envelo
 	ev_init(&s->timer, on_timer);
 	s->timer.data = s;
 	s->envelope = e;
-	e->session = s;
+	if (e != NULL)
+		e->session = s;
 	return s;
 }
 
