@@ -98,6 +98,7 @@ static int begin(void **state)
 	(void)state;
 	if (!install())
 		return 0;
+	setenv("no_proxy", "127.0.0.1", 1);
 	port = free_port();
 	snprintf(number, sizeof(number), "%d", port);
 	server = process_start(

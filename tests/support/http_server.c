@@ -40,6 +40,7 @@ static struct http_server *start(const char *certificate, const char *key)
 	assert_non_null(s);
 	s->dir = tmpdir_make("api");
 	argv[2] = s->dir;
+	setenv("no_proxy", "127.0.0.1,localhost", 1); /* also for the workers that a test starts */
 	s->process = process_start(argv, env);
 	process_wait_line(s->process, "ready", 0);
 	out = process_stdout(s->process);
