@@ -105,13 +105,16 @@ static void test_get_is_not_held(void **state)
 
 /* --- a server that does not wait --------------------------------------------------------------- */
 
-/* Newer versions of libcurl see it by themselves. */
+/* Held, and the server's FIN is here. Newer versions of libcurl see it by themselves: over. */
 static bool is_hung_up(void *arg)
 {
 	const struct exchange *x = arg;
-	struct pollfd fd = {.fd = x->request != NULL ? x->request->fd : -1, .events = POLLRDHUP};
+	struct pollfd fd = {.events = POLLRDHUP};
 
-	return x->request == NULL || (poll(&fd, 1, 0) > 0 && (fd.revents & POLLRDHUP) != 0);
+	if (x->request == NULL)
+		return true;
+	fd.fd = x->request->fd;
+	return x->held > 0 && poll(&fd, 1, 0) > 0 && (fd.revents & POLLRDHUP) != 0;
 }
 
 static void certainly_not_sent(struct http_rig *r, const char *behaviour)
@@ -119,7 +122,6 @@ static void certainly_not_sent(struct http_rig *r, const char *behaviour)
 	struct exchange x = {.when_held = HELD_WAIT};
 
 	exchange_start(&x, r, behaviour, behaviour, 5000);
-	exchange_wait_held(&x);
 	wait_loop_until(r->loop, is_hung_up, &x, 0);
 	if (x.request != NULL)
 		exchange_release(&x);
@@ -172,19 +174,25 @@ static void test_answered_while_held(void **state)
 static void test_released_after_the_answer(void **state)
 {
 	struct http_rig *r = *state;
-	struct exchange x = {.when_held = HELD_WAIT};
+	struct exchange x;
 	struct pollfd fd;
+	bool met = false;
 
-	exchange_start(&x, r, "held-401", "refused", 5000);
-	exchange_wait_held(&x);
-	if (x.request != NULL) {
-		fd = (struct pollfd){.fd = x.request->fd, .events = POLLIN};
-		assert_int_equal(poll(&fd, 1, WAIT_DEFAULT_MS), 1);
-		exchange_release(&x);
+	/* The answer may also be there before the hold; then it is tried again, for the moment meant. */
+	for (int i = 0; i < 50 && !met; i++) {
+		x = (struct exchange){.when_held = HELD_WAIT};
+		exchange_start(&x, r, "held-401", "refused", 5000);
+		if (exchange_wait_held_or_end(&x) && x.request != NULL) {
+			fd = (struct pollfd){.fd = x.request->fd, .events = POLLIN};
+			assert_int_equal(poll(&fd, 1, WAIT_DEFAULT_MS), 1);
+			exchange_release(&x);
+			met = true;
+		}
+		exchange_wait_end(&x);
+		assert_int_equal(x.end, HTTP_END_REPLY);
+		assert_int_equal(x.status, 401);
 	}
-	exchange_wait_end(&x);
-	assert_int_equal(x.end, HTTP_END_REPLY);
-	assert_int_equal(x.status, 401);
+	assert_true(met);
 }
 
 static void test_answered_while_sending(void **state)

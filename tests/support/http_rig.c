@@ -159,10 +159,15 @@ static bool is_over(void *x)
 	return ((struct exchange *)x)->ended > 0;
 }
 
-void exchange_wait_held(struct exchange *x)
+bool exchange_wait_held_or_end(struct exchange *x)
 {
 	wait_loop_until(x->rig->loop, is_held_or_over, x, 0);
-	if (x->held == 0)
+	return x->held > 0;
+}
+
+void exchange_wait_held(struct exchange *x)
+{
+	if (!exchange_wait_held_or_end(x))
 		fail_msg("not held: end %d, %s", (int)x->end, x->why);
 }
 

@@ -50,6 +50,8 @@ void exchange_start(struct exchange *x, struct http_rig *r, const char *behaviou
 void exchange_start_at(struct exchange *x, struct http_rig *r, const char *url, size_t n);
 void exchange_release(struct exchange *x);
 void exchange_abandon(struct exchange *x);
+/* Whichever comes first; false: it ended without having been held. */
+bool exchange_wait_held_or_end(struct exchange *x) MUST_CHECK;
 void exchange_wait_held(struct exchange *x);
 void exchange_wait_end(struct exchange *x);
 /* From start to end with a release as soon as it is held. */
