@@ -48,7 +48,8 @@ struct queue {
 	int64_t broken_until; /* boot clock, µs */
 	int64_t wake_at;     /* boot clock, µs: due time of a delayed job, or a lease's end; 0 none */
 	int64_t tick_at;     /* boot clock, µs: a claim is made then in any case */
-	int64_t tick_us;     /* a third of a lease; less while the worker drains the queue */
+	int64_t tick_us;     /* a third of a lease; less when it watches_end */
+	bool watches_end;    /* --drain */
 	int64_t sweep_at;    /* boot clock, µs */
 	struct task_list tasks; /* the oldest lease first */
 	size_t n_tasks;
@@ -74,6 +75,9 @@ bool queue_hungry(const struct queue *q);
 void queue_flush(struct queue *q, struct link *link, size_t slots);
 /* Redis is back: every lease is renewed first of all. */
 void queue_reconnected(struct queue *q);
+/* For --drain, which ends when nothing waits any more: asks at once whether that is so, then after
+ * pauses that grow to a tenth of a second; and anew whenever the worker has nothing in its hands. */
+void queue_watch_end(struct queue *q);
 /* Stops claiming and blocking. */
 void queue_drain(struct queue *q);
 

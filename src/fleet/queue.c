@@ -15,6 +15,8 @@
 #define QUEUE_BROKEN_US 5000000
 #define QUEUE_HOLD_US 1000000
 #define QUEUE_SWEEP_IDS 100
+#define QUEUE_END_TICK_US 1000 /* --drain: the first pause, doubled up to the second */
+#define QUEUE_END_MAX_TICK_US 100000
 
 static const char *const action_names[] = {
 	[SETTLE_ACK] = "ack",
@@ -82,6 +84,15 @@ void queue_remove(struct queue *q, struct task *t)
 	TAILQ_REMOVE(&q->tasks, t, lease);
 	q->n_tasks--;
 	task_free(t);
+	if (q->watches_end && q->n_tasks == 0)
+		queue_watch_end(q);
+}
+
+void queue_watch_end(struct queue *q)
+{
+	q->watches_end = true;
+	q->tick_us = QUEUE_END_TICK_US;
+	q->tick_at = 0;
 }
 
 void queue_drain(struct queue *q)
@@ -369,6 +380,9 @@ static void queue_claim(struct queue *q, struct link *link, size_t slots, size_t
 	if (slots > 0)
 		q->doorbell.rang = false;
 	q->tick_at = now + q->tick_us;
+	if (q->watches_end)
+		q->tick_us = q->tick_us < QUEUE_END_MAX_TICK_US / 2 ? q->tick_us * 2
+		                                                    : QUEUE_END_MAX_TICK_US;
 }
 
 static bool queue_due(const struct queue *q, int64_t now)

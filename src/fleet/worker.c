@@ -13,8 +13,6 @@
 #include "mail/address.h"
 #include "mail/message.h"
 
-#define WORKER_EMPTY_TICK_US 100000 /* how often --drain looks whether all is done */
-
 /* ---- routes ---------------------------------------------------------------------------------- */
 
 static bool gate_allowed(const struct gate *g, const struct job *j)
@@ -337,8 +335,8 @@ static bool worker_open_queues(struct worker *w, const struct link_config *redis
 			ok = error_prefix(err, "QUEUES");
 		else
 			w->queues[w->n_queues++] = q;
-		if (q && w->until_empty && q->tick_us > WORKER_EMPTY_TICK_US)
-			q->tick_us = WORKER_EMPTY_TICK_US;
+		if (q && w->until_empty)
+			queue_watch_end(q);
 	}
 	mem_free(list);
 	return ok;

@@ -181,6 +181,7 @@ static void test_until_empty(void **state)
 	static const char *const drain[] = {"worker", "--drain", NULL};
 	struct fleet *f = fleet_start(NULL);
 	struct process *w;
+	long long before;
 
 	(void)state;
 	fleet_mock(f, "PRIMARY", "success=0.5&latency=1-10&seed=1");
@@ -200,12 +201,44 @@ static void test_until_empty(void **state)
 	fleet_worker(f, NULL);
 	fleet_push_to(f, "theirs", "hold-dot.f@example.com", "");
 	wait_kept("theirs");
+	before = redis_server_info(fleet_redis(f), "stats", "total_commands_processed");
 	w = fleet_run(f, drain, NULL);
 	let_pass(500);
 	assert_true(process_running(w));
+	/* It looks now and then, not all the time: some ten looks a second, of some ten commands, the ones
+	 * inside its scripts included. */
+	assert_in_range(redis_server_info(fleet_redis(f), "stats", "total_commands_processed") -
+	                        before,
+	                1, 2000);
 	sink_go(sink);
 	assert_int_equal(process_wait(w, 0), 0);
 	fleet_expect(f, "theirs", "status", "sent");
+	fleet_free(f);
+}
+
+/* --drain notices the end when it comes, not at its next look: by Redis's clock, from the mail's last
+ * change to the last claim, in the quickest of some runs. */
+static void test_prompt_end(void **state)
+{
+	static const char *const drain[] = {"worker", "--drain", NULL};
+	struct fleet *f = fleet_start(NULL);
+	long long quickest = 1000;
+
+	(void)state;
+	for (int i = 0; i < 10 && quickest > 20; i++) {
+		char key[16];
+		char *last;
+		long long ms;
+
+		snprintf(key, sizeof(key), "end-%d", i);
+		fleet_push(f, key, "");
+		assert_int_equal(process_wait(fleet_run(f, drain, NULL), 0), 0);
+		last = redis_server_text(fleet_redis(f), "HGET {mail:queue}:clock last");
+		ms = strtoll(last, NULL, 10) - fleet_number(f, key, "updated_at");
+		quickest = ms < quickest ? ms : quickest;
+		free(last);
+	}
+	assert_in_range(quickest, 0, 20);
 	fleet_free(f);
 }
 
@@ -427,9 +460,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_drain),         cmocka_unit_test(test_grace),
 		cmocka_unit_test(test_second_signal), cmocka_unit_test(test_ends_with_job_moved),
-		cmocka_unit_test(test_until_empty),   cmocka_unit_test(test_reload),
-		cmocka_unit_test(test_pause),         cmocka_unit_test(test_idle),
-		cmocka_unit_test(test_logs),
+		cmocka_unit_test(test_until_empty),   cmocka_unit_test(test_prompt_end),
+		cmocka_unit_test(test_reload),        cmocka_unit_test(test_pause),
+		cmocka_unit_test(test_idle),          cmocka_unit_test(test_logs),
 	};
 
 	cmocka_set_test_filter(getenv("TEST"));
