@@ -6,12 +6,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/random.h"
+#include "fleet/attempt.h"
 #include "fleet/gate.h"
 #include "fleet/queue.h"
 #include "fleet/status.h"
 #include "fleet/worker.h"
-#include "mail/message.h"
 #include "redis/keys.h"
 
 #define TASK_MAX_FAULTS 4096
@@ -74,19 +73,10 @@ struct task *task_new(struct worker *w, struct queue *q, const char *id, int64_t
 	return t;
 }
 
-static void task_abandon(struct task *t)
-{
-	if (t->delivering)
-		provider_abandon(t->gate->provider, &t->delivery);
-	t->delivering = false;
-}
-
 void task_free(struct task *t)
 {
-	task_abandon(t);
+	attempt_free(t);
 	job_free(t->job);
-	mem_free(t->delivery.rcpts);
-	mem_free((char *)t->delivery.message_id);
 	mem_free(t->status_key);
 	mem_free(t->note_key);
 	mem_free(t->owner);
@@ -133,67 +123,10 @@ static void task_fail(struct task *t, const char *status, const char *code, cons
 	task_finish(t);
 }
 
-static struct policy task_policy(const struct task *t)
-{
-	const struct options *o = t->worker->options;
-
-	return (struct policy){
-		.max_tries = t->job->max_attempts > 0 ? t->job->max_attempts
-	                                              : o->max_retry_attempts,
-		.base_delay = o->retry_base_delay,
-		.max_delay = o->retry_max_delay,
-		.throttle_max = o->throttle_max,
-		.on_unknown = t->job->on_unknown >= 0 ? t->job->on_unknown : (int)o->on_unknown,
-	};
-}
-
-/* Keeps what became of each recipient; says whether some were taken, and some put off. */
-static void task_recipients(struct task *t, bool *accepted, bool *deferred)
-{
-	const struct rcpt_result *r = t->delivery.rcpts;
-	struct buf text;
-
-	*accepted = *deferred = false;
-	if (!r || t->job->n_rcpts < 2 || t->outcome.kind == OUTCOME_UNKNOWN ||
-	    t->outcome.kind == OUTCOME_PROVIDER_DOWN)
-		return;
-	for (size_t i = 0; i < t->job->n_rcpts; i++) {
-		*accepted = *accepted || r[i].state == RCPT_ACCEPTED;
-		*deferred = *deferred || r[i].state == RCPT_DEFERRED || r[i].state == RCPT_PENDING;
-	}
-	buf_init(&text, (size_t)JOB_MAX_RECIPIENTS * (ADDRESS_MAX_EMAIL + 64));
-	recipients_write(&text, t->job, r);
-	mem_free(t->recipients);
-	t->recipients = buf_take(&text);
-}
-
-/* An attempt has ended: what follows? */
+/* An attempt has ended: what follows is written. */
 static void task_outcome(struct task *t, const char *provider)
 {
-	struct policy_provider may[REGISTRY_MAX];
-	size_t n_may = worker_providers(t->worker, t->job, may);
-	struct policy p = task_policy(t);
-	bool accepted, deferred;
-
-	t->over = false;
-	task_recipients(t, &accepted, &deferred);
-	policy_decide(&t->decision, &t->history, &p, provider, may, n_may, &t->outcome, deferred,
-	              redis_clock_now(&t->worker->clock), random_u64());
-	if (accepted && strcmp(t->decision.status, "failed") == 0) {
-		/* Some have it: the mail is sent, and `recipients` says who has not. */
-		t->decision.status = "sent";
-		t->decision.settle = SETTLE_ACK;
-	}
-	if (t->decision.attempt)
-		t->history.attempts++;
-	if (t->gate)
-		gate_report(t->gate, t->generation, t->decision.report, t->decision.report_ms,
-		            t->decision.error);
-	log_info("attempt_ended", LOG_STR("id", t->id), LOG_STR("key", t->key),
-	         LOG_STR("provider", provider), LOG_INT("attempt", t->history.attempts),
-	         LOG_STR("outcome", outcome_name(t->outcome.kind)),
-	         LOG_STR("code", t->outcome.code), LOG_STR("status", t->decision.status),
-	         LOG_INT("ms", t->took_ms));
+	attempt_ended(t, provider);
 	task_finish(t);
 }
 
@@ -275,60 +208,11 @@ static void task_consider(struct task *t)
 	}
 }
 
-static void task_on_ready(struct delivery *d)
-{
-	task_advance(d->data, TASK_ON_READY);
-}
-
-static void task_on_done(struct delivery *d, const struct outcome *o)
-{
-	struct task *t = d->data;
-
-	t->outcome = *o;
-	t->took_ms = (clock_mono_us() - t->sent_at) / 1000;
-	t->delivering = false;
-	task_advance(t, TASK_ON_DONE);
-}
-
-static void task_deliver(struct task *t)
-{
-	struct delivery *d = &t->delivery;
-	size_t n = t->job->n_rcpts;
-
-	if (!d->rcpts) {
-		char id[MESSAGE_MAX_ID];
-		message_id(id, t->key, t->job);
-		d->message_id = mem_strdup(id);
-		d->rcpts = mem_array(n, sizeof(d->rcpts[0]));
-		d->job = t->job;
-		d->key = t->key;
-		d->date_ms = t->created_at;
-		d->on_ready = task_on_ready;
-		d->on_done = task_on_done;
-		d->data = t;
-		if (t->recipients)
-			recipients_read(t->recipients, strlen(t->recipients), t->job, d->rcpts);
-	}
-	t->sent_at = clock_mono_us();
-	t->delivering = true;
-	task_set_state(t, TASK_SENDING);
-	provider_send(t->gate->provider, d);
-}
-
-/* The last byte will not leave: nothing has happened at the provider, and nothing is said of it. */
-static void task_withdraw(struct task *t)
-{
-	task_abandon(t);
-	t->over = false;
-	if (t->gate)
-		gate_report(t->gate, t->generation, REPORT_VOID, 0, NULL);
-}
-
 /* Begun, but the last byte will not leave: held for too long, or the lease is not sure any more. The
  * status must not go on saying `sending`, or the next claim would call it unknown. */
 static void task_take_back(struct task *t)
 {
-	task_withdraw(t);
+	attempt_withdraw(t);
 	t->decision = (struct decision){
 		.status = "retrying",
 		.settle = SETTLE_DELAY,
@@ -411,7 +295,7 @@ static void task_peeked(struct task *t)
 static void task_ready(struct task *t)
 {
 	if (clock_boot_us() >= t->lease_until) {
-		task_withdraw(
+		attempt_withdraw(
 			t); /* stopped for longer than its lease; it is renewed, or lost, first */
 		task_route(t);
 		return;
@@ -424,7 +308,7 @@ static void task_ready(struct task *t)
 static void task_begun(struct task *t)
 {
 	if (t->verdict != VERDICT_OK) {
-		task_withdraw(t);
+		attempt_withdraw(t);
 		if (t->verdict == VERDICT_UNKNOWN) {
 			task_set_state(t, TASK_PEEKING); /* what is known of the earlier attempt? */
 			status_ask(&t->worker->status, STATUS_PEEK, t);
@@ -500,7 +384,7 @@ static void task_lost(struct task *t)
 		task_drop(t, "lease_lost");
 		break;
 	case TASK_SENDING:
-		task_withdraw(t);
+		attempt_withdraw(t);
 		task_drop(t, "lease_lost");
 		break;
 	default:
@@ -522,10 +406,10 @@ static void task_rerouted(struct task *t)
 static void task_overdue(struct task *t)
 {
 	if (t->state == TASK_SENDING && t->worker->stopping) {
-		task_withdraw(t);
+		attempt_withdraw(t);
 		task_route(t);
 	} else if (t->state == TASK_BEGINNING) {
-		task_abandon(t); /* task_begun sees that it is gone */
+		attempt_abandon(t); /* task_begun sees that it is gone */
 	}
 }
 
@@ -543,7 +427,8 @@ void task_advance(struct task *t, enum task_event event)
 		status_ask(&t->worker->status, STATUS_PEEK, t);
 		break;
 	case TASK_ON_PERMIT:
-		task_deliver(t);
+		task_set_state(t, TASK_SENDING);
+		attempt_start(t);
 		break;
 	case TASK_ON_READY:
 		task_ready(t);
