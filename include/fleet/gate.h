@@ -43,6 +43,7 @@ struct gate {
 	int64_t generation;
 	bool shut;              /* the breaker is open, or half-open with its probes out: try another provider */
 	bool paused;            /* by mail:control */
+	long weight;            /* among its tier: by mail:control, else the provider's own */
 	bool retired;           /* replaced by a reload: takes nothing more, goes when its last delivery ends */
 	int64_t blocked_until;  /* boot clock, µs: asking earlier makes no sense */
 	bool asking;            /* a call is on its way */
@@ -68,6 +69,8 @@ void gate_report(struct gate *g, int64_t generation, enum report_kind kind, int6
 bool gate_flows(const struct gate *g);
 /* The same, but not while it pauses after a throttling reply: nothing is claimed for that. */
 bool gate_takes(const struct gate *g);
+/* It flows, but not yet: its rate, or a throttling reply, holds it back. */
+bool gate_slow(const struct gate *g);
 /* µs of the boot clock when it may flow again; INT64_MAX while paused. */
 int64_t gate_opens_at(const struct gate *g);
 

@@ -1,7 +1,8 @@
 /* heartbeat.h - once a second: this worker is alive (mail:workers), and what do the switches say
  * (mail:control)? At the first contact with Redis also: does it keep what it is given?
  *
- * mail:control holds what is changed at run time: pause:queue:<name> and pause:provider:<name>. */
+ * mail:control holds what is changed at run time: pause:queue:<name>, pause:provider:<name> and
+ * weight:provider:<name>. */
 #ifndef FLEET_HEARTBEAT_H
 #define FLEET_HEARTBEAT_H
 

@@ -39,6 +39,7 @@ struct policy {
 struct policy_provider {
 	const char *name;
 	size_t max_bytes; /* 0 not known */
+	bool spills;      /* overflow=spill: while it is throttled, another may take the mail */
 };
 
 /* Decides, and charges h. `others`: the providers this mail may use, in failover order (one when it is pinned by its

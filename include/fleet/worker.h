@@ -20,6 +20,7 @@
 #include "fleet/heartbeat.h"
 #include "fleet/queue.h"
 #include "fleet/redis_clock.h"
+#include "fleet/route.h"
 #include "fleet/status.h"
 #include "provider/registry.h"
 #include "redis/link.h"
@@ -44,6 +45,7 @@ struct worker {
 	bool until_empty; /* --drain */
 	bool stopping;    /* SIGTERM: gives back and ends */
 	bool rerouting;   /* a gate has shut or opened */
+	bool reweighed;   /* a weight was changed: what waits in line is routed anew */
 	bool failed;      /* STRICT, or a name that is none: err says why */
 	struct error *err;
 	ev_prepare flush;
@@ -55,13 +57,15 @@ struct worker {
  * flight. allow_mocks: see registry_open. False: it could not start, err says why. */
 bool worker_run(const struct options *o, bool until_empty, bool allow_mocks, struct error *err) MUST_CHECK;
 
-/* For task.c: the gate that this task should go to now.
+/* For task.c: the gate that this task should go to now (route.h).
  *   ROUTE_GATE  *gate is one that flows, or the one that opens first when none does
  *   ROUTE_WAIT  none opens within a lease; *at (Redis's clock, ms) is when to look again
  *   ROUTE_NONE  there is none left for this mail */
 enum route { ROUTE_GATE, ROUTE_WAIT, ROUTE_NONE };
 enum route worker_route(struct worker *w, const struct task *t, struct gate **gate, int64_t *at);
-/* The providers that a job may use, in failover order; returns how many. */
+/* The providers that a job may use and that can carry it, as configured; returns how many. */
 size_t worker_providers(const struct worker *w, const struct job *j, struct policy_provider out[REGISTRY_MAX]);
+/* Why a provider that the job may use cannot carry it; NULL: all can. */
+const char *worker_refusal(const struct worker *w, const struct job *j);
 
 #endif

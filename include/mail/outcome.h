@@ -31,6 +31,7 @@ enum outcome_kind {
 #define CODE_SENDER_REFUSED "sender_refused" /* this From is not authorised there: next provider */
 #define CODE_QUOTA "quota"                   /* used up: next provider, breaker open for long */
 #define CODE_TOO_LARGE "too_large"           /* only a provider with a larger limit */
+#define CODE_UNSUPPORTED "unsupported"       /* OUTCOME_RETRY: of no use for this mail, whose needs it has not: next provider */
 #define CODE_GREYLISTED "greylisted"         /* this recipient, not the provider: wait longer */
 
 struct outcome {

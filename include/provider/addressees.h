@@ -27,6 +27,9 @@ struct addressees {
 void addressees_fill(struct addressees *a, const struct job *job, const struct rcpt_result *results);
 void addressees_free(struct addressees *a);
 
+/* Is a mail to several in bcc and to nobody else? Nobody of them can move up. */
+bool addressees_all_hidden(const struct job *job);
+
 /* How many go there, each address once. */
 size_t addressees_count(const struct addressees *a, enum job_rcpt_kind kind);
 

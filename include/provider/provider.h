@@ -31,7 +31,9 @@
 
 struct provider;
 
-#define CODE_UNSUPPORTED "unsupported" /* OUTCOME_RETRY, healthy: this mail needs another provider */
+#define PROVIDER_MAX_TIER 1000
+#define PROVIDER_MAX_WEIGHT 1000
+#define PROVIDER_NO_TIER (-1)
 
 /* One attempt. The worker owns it and keeps it alive until on_done or provider_abandon. */
 struct delivery {
@@ -71,7 +73,8 @@ struct provider_type {
 	void (*close)(struct provider *p);
 	size_t max_bytes; /* of a message; 0: not known beforehand */
 	/* Why it cannot carry this mail whole, as in "Postmark takes one tag": a static text; NULL: it
-	 * can. Optional. A mail that is sent to it all the same ends as CODE_UNSUPPORTED. */
+	 * can. Optional; asked by provider_refuses. What only shows while sending (a server without
+	 * SMTPUTF8) ends as CODE_UNSUPPORTED. */
 	const char *(*refuses)(const struct provider *p, const struct job *job);
 	/* Asks; on_done follows within connect and reply timeouts. Not a delivery: it takes no place.
 	 * The provider is not closed before. Optional. */
@@ -90,7 +93,9 @@ struct provider {
 	long concurrency;    /* deliveries at once; default 20 for smtp, 100 for http, 10000 for mock */
 	long timeout_ms;     /* for the reply after the last byte; default 60000 (smtp: 600000, RFC
 	                      * 5321 4.5.3.2.6) */
-	long weight;         /* default 1 */
+	long tier;           /* the lower ones first; one of its own where the DSN names none (registry.h) */
+	long weight;         /* its share of the tier's mails; default 1, 0: only what the others cannot take */
+	bool spills;         /* overflow=spill: what its rate or a throttling reply holds back may go elsewhere */
 
 	long setup_ms; /* the longest before the last byte: set by the type's open */
 	size_t in_use; /* deliveries now: kept here, not by the types */
@@ -100,6 +105,9 @@ struct provider {
 struct provider *provider_open(struct ev_loop *loop, const struct options *o, const char *name,
                                const char *dsn, struct error *err) MUST_CHECK;
 void provider_close(struct provider *p); /* nothing may be in delivery */
+
+/* Why it cannot carry this mail, from what is known beforehand (also its size); NULL: it can. */
+const char *provider_refuses(const struct provider *p, const struct job *job);
 
 void provider_send(struct provider *p, struct delivery *d);
 void provider_release(struct provider *p, struct delivery *d);

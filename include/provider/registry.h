@@ -1,4 +1,7 @@
-/* registry.h - the configured providers, in failover order. */
+/* registry.h - the configured providers, in failover order.
+ *
+ * A provider whose DSN names no tier gets one of its own, behind all that are named: without any
+ * tier= the order of PROVIDERS is the order of the tiers. */
 #ifndef PROVIDER_REGISTRY_H
 #define PROVIDER_REGISTRY_H
 

@@ -33,6 +33,7 @@ struct gate *gate_new(struct provider *p, const struct options *o, struct redis_
 	g->options = o;
 	g->clock = clock;
 	g->changed = changed;
+	g->weight = p->weight;
 	g->key = keys_provider(o->key_prefix, p->name);
 	snprintf(g->state, sizeof(g->state), "closed");
 	command_init(&g->command);
@@ -96,6 +97,11 @@ bool gate_takes(const struct gate *g)
 	return gate_flows(g) && (g->state[0] != 't' || clock_boot_us() >= g->blocked_until);
 }
 
+bool gate_slow(const struct gate *g)
+{
+	return gate_flows(g) && clock_boot_us() < g->blocked_until;
+}
+
 int64_t gate_opens_at(const struct gate *g)
 {
 	if (g->paused || g->retired)
@@ -114,7 +120,7 @@ static void gate_set_state(struct gate *g, const char *state, int64_t wait)
 			         LOG_INT("wait_ms", wait));
 		snprintf(g->state, sizeof(g->state), "%s", state);
 	}
-	if (shut != g->shut || strcmp(state, "throttled") == 0)
+	if (shut != g->shut || strcmp(state, "throttled") == 0 || (wait > 0 && g->provider->spills))
 		*g->changed = true;
 	g->shut = shut;
 	g->blocked_until = wait > 0 ? clock_boot_us() + wait * 1000 : 0;

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/number.h"
 #include "fleet/worker.h"
 #include "redis/keys.h"
 
@@ -63,17 +64,40 @@ static void heartbeat_on_memory(void *data, enum link_result result, const redis
 	}
 }
 
-static bool control_has(const redisReply *hash, const char *what, const char *name)
+/* The value of "<what>:<name>", as in pause:queue:mail:queue; "" none. */
+static const char *control_value(const redisReply *hash, const char *what, const char *name)
 {
 	char field[KEYS_MAX_QUEUE + 32];
 
-	snprintf(field, sizeof(field), "pause:%s:%s", what, name);
+	snprintf(field, sizeof(field), "%s:%s", what, name);
 	for (size_t i = 0; i + 1 < hash->elements; i += 2) {
 		const redisReply *k = hash->element[i], *v = hash->element[i + 1];
 		if (k->str && v->str && strcmp(k->str, field) == 0)
-			return v->str[0] != '\0' && strcmp(v->str, "0") != 0;
+			return v->str;
 	}
-	return false;
+	return "";
+}
+
+static bool control_has(const redisReply *hash, const char *what, const char *name)
+{
+	const char *value = control_value(hash, what, name);
+
+	return value[0] != '\0' && strcmp(value, "0") != 0;
+}
+
+/* What is no weight counts as not set. */
+static void weight_set(struct worker *w, struct gate *g, const char *value)
+{
+	int64_t weight;
+
+	if (!number_int(value, &weight) || weight < 0 || weight > PROVIDER_MAX_WEIGHT)
+		weight = g->provider->weight;
+	if (weight == g->weight)
+		return;
+	log_info("weight_changed", LOG_STR("provider", g->provider->name),
+	         LOG_INT("from", g->weight), LOG_INT("to", weight));
+	g->weight = (long)weight;
+	w->rerouting = w->reweighed = true;
 }
 
 static void pause_set(const struct heartbeat *h, bool *paused, bool now, const char *what,
@@ -101,13 +125,15 @@ static void heartbeat_on_control(void *data, enum link_result result, const redi
 	}
 	for (size_t i = 0; i < w->n_queues; i++)
 		pause_set(h, &w->queues[i]->paused,
-		          control_has(reply, "queue", w->queues[i]->keys.list), "queue",
+		          control_has(reply, "pause:queue", w->queues[i]->keys.list), "queue",
 		          w->queues[i]->keys.list);
 	for (size_t i = 0; i < w->n_gates; i++) {
 		struct gate *g = w->gates[i];
 		bool before = g->paused;
-		pause_set(h, &g->paused, control_has(reply, "provider", g->provider->name),
-		          "provider", g->provider->name);
+		const char *name = g->provider->name;
+		pause_set(h, &g->paused, control_has(reply, "pause:provider", name), "provider",
+		          name);
+		weight_set(w, g, control_value(reply, "weight:provider", name));
 		w->rerouting = w->rerouting || before != g->paused;
 	}
 	h->known = true;

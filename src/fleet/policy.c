@@ -87,8 +87,24 @@ static void policy_unknown(struct decision *d, struct history *h, const struct p
 	d->settle = SETTLE_BURY;
 }
 
-static void policy_throttled(struct decision *d, const struct policy *p, const struct outcome *o,
-                             int64_t now, uint64_t random)
+/* It need not wait for this provider: it spills, and there is another. */
+static bool policy_spills(const struct history *h, const struct policy *p, const char *provider,
+                          const struct policy_provider *may, size_t n_may)
+{
+	bool spills = false, another = false;
+
+	for (size_t i = 0; i < n_may; i++) {
+		if (strcmp(may[i].name, provider) == 0)
+			spills = may[i].spills;
+		else
+			another = another || policy_may_use(h, p, may[i].name);
+	}
+	return spills && another;
+}
+
+static void policy_throttled(struct decision *d, const struct history *h, const struct policy *p,
+                             const char *provider, const struct policy_provider *may, size_t n_may,
+                             const struct outcome *o, int64_t now, uint64_t random)
 {
 	int64_t pause = o->retry_after_ms > 0 ? o->retry_after_ms : POLICY_THROTTLE_MS;
 
@@ -97,8 +113,11 @@ static void policy_throttled(struct decision *d, const struct policy *p, const s
 	d->report = REPORT_THROTTLED;
 	d->report_ms = pause;
 	d->attempt = false; /* none is charged, and none is in the timeline */
-	/* Not all at the same moment when the pause ends. */
-	policy_again(d, now + pause + backoff_delay(1, p->base_delay, p->max_delay, random));
+	if (policy_spills(h, p, provider, may, n_may))
+		policy_again(d, now);
+	else /* not all at the same moment when the pause ends */
+		policy_again(d,
+		             now + pause + backoff_delay(1, p->base_delay, p->max_delay, random));
 }
 
 static void policy_rejected(struct decision *d, struct history *h, const struct policy *p,
@@ -117,19 +136,26 @@ static void policy_rejected(struct decision *d, struct history *h, const struct 
 	d->settle = SETTLE_BURY;
 }
 
+/* This provider is of no use for this mail, whatever it does for others: never again there. */
+static void policy_elsewhere(struct decision *d, struct history *h, const struct policy *p,
+                             const char *provider, const struct policy_provider *may, size_t n_may,
+                             int64_t now)
+{
+	history_charge(h, provider, HISTORY_USELESS);
+	if (policy_any_left(h, p, may, n_may))
+		policy_again(d, now);
+	else
+		policy_end(d, h);
+}
+
 static void policy_provider_down(struct decision *d, struct history *h, const struct policy *p,
                                  const char *provider, const struct policy_provider *may,
                                  size_t n_may, const struct outcome *o, int64_t now,
                                  uint64_t random)
 {
 	if (strcmp(o->code, CODE_SENDER_REFUSED) == 0) {
-		/* Of no use for this sender; the provider is well. */
 		d->report = REPORT_OK;
-		history_charge(h, provider, HISTORY_USELESS);
-		if (policy_any_left(h, p, may, n_may))
-			policy_again(d, now);
-		else
-			policy_end(d, h);
+		policy_elsewhere(d, h, p, provider, may, n_may, now);
 		return;
 	}
 	d->report = REPORT_DOWN;
@@ -160,12 +186,17 @@ void policy_decide(struct decision *d, struct history *h, const struct policy *p
 		}
 		break;
 	case OUTCOME_RETRY:
+		if (strcmp(o->code, CODE_UNSUPPORTED) == 0) {
+			d->report = REPORT_VOID; /* it was not asked to take anything */
+			policy_elsewhere(d, h, p, provider, may, n_may, now);
+			break;
+		}
 		d->report = o->healthy ? REPORT_OK : REPORT_FAIL;
 		history_charge(h, provider, 1);
 		policy_retry(d, h, p, provider, may, n_may, o->retry_after_ms, now, random);
 		break;
 	case OUTCOME_THROTTLED:
-		policy_throttled(d, p, o, now, random);
+		policy_throttled(d, h, p, provider, may, n_may, o, now, random);
 		break;
 	case OUTCOME_PROVIDER_DOWN:
 		policy_provider_down(d, h, p, provider, may, n_may, o, now, random);

@@ -146,6 +146,19 @@ static void task_lost_attempt(struct task *t)
 
 /* ---- the way to a provider ----------------------------------------------------------------------- */
 
+static void task_no_route(struct task *t)
+{
+	const char *why = worker_refusal(t->worker, t->job);
+
+	if (t->history.n_tries > 0)
+		task_fail(t, t->history.pinned[0] != '\0' ? "held" : "failed", "attempts_spent",
+		          "no provider is left to try");
+	else if (why)
+		task_fail(t, "failed", CODE_UNSUPPORTED, why);
+	else
+		task_fail(t, "failed", "no_such_provider", t->job->provider);
+}
+
 static void task_route(struct task *t)
 {
 	struct gate *gate;
@@ -164,11 +177,7 @@ static void task_route(struct task *t)
 		task_settle_only(t, SETTLE_DELAY, at);
 		break;
 	case ROUTE_NONE:
-		if (t->job->provider[0] != '\0' && t->history.n_tries == 0)
-			task_fail(t, "failed", "no_such_provider", t->job->provider);
-		else
-			task_fail(t, t->history.pinned[0] != '\0' ? "held" : "failed",
-			          "attempts_spent", "no provider is left to try");
+		task_no_route(t);
 		break;
 	}
 }

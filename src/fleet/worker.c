@@ -21,6 +21,11 @@ static bool gate_allowed(const struct gate *g, const struct job *j)
 	       (j->provider[0] == '\0' || strcmp(j->provider, g->provider->name) == 0);
 }
 
+static bool gate_carries(const struct gate *g, const struct job *j)
+{
+	return gate_allowed(g, j) && provider_refuses(g->provider, j) == NULL;
+}
+
 size_t worker_providers(const struct worker *w, const struct job *j,
                         struct policy_provider out[REGISTRY_MAX])
 {
@@ -28,38 +33,71 @@ size_t worker_providers(const struct worker *w, const struct job *j,
 
 	for (size_t i = 0; i < w->n_gates && n < REGISTRY_MAX; i++) {
 		const struct provider *p = w->gates[i]->provider;
-		if (gate_allowed(w->gates[i], j))
-			out[n++] = (struct policy_provider){p->name, p->type->max_bytes};
+		if (gate_carries(w->gates[i], j))
+			out[n++] = (struct policy_provider){
+				.name = p->name,
+				.max_bytes = p->type->max_bytes,
+				.spills = p->spills,
+			};
 	}
 	return n;
 }
 
-enum route worker_route(struct worker *w, const struct task *t, struct gate **gate, int64_t *at)
+const char *worker_refusal(const struct worker *w, const struct job *j)
+{
+	const char *why = NULL;
+
+	for (size_t i = 0; i < w->n_gates && why == NULL; i++) {
+		if (gate_allowed(w->gates[i], j))
+			why = provider_refuses(w->gates[i]->provider, j);
+	}
+	return why;
+}
+
+static size_t worker_choices(const struct worker *w, const struct task *t,
+                             struct route_choice out[WORKER_MAX_GATES])
 {
 	struct policy p = {
 		.max_tries = t->job->max_attempts > 0 ? t->job->max_attempts
 	                                              : w->options->max_retry_attempts,
 	};
-	int64_t soonest = INT64_MAX, now = clock_boot_us(), wait;
-	bool any = false;
+	size_t n = 0;
 
-	*gate = NULL;
 	for (size_t i = 0; i < w->n_gates; i++) {
 		struct gate *g = w->gates[i];
-		if (!gate_allowed(g, t->job) || !policy_may_use(&t->history, &p, g->provider->name))
+		const struct provider *provider = g->provider;
+		if (!gate_carries(g, t->job) || !policy_may_use(&t->history, &p, provider->name))
 			continue;
-		any = true;
-		if (gate_flows(g) || gate_opens_at(g) < soonest) {
-			soonest = gate_opens_at(g);
-			*gate = g;
-		}
-		if (gate_flows(g))
-			break; /* where it is slow, the mail waits for it */
+		out[n++] = (struct route_choice){
+			.gate = g,
+			.tier = provider->tier,
+			.weight = g->weight,
+			.tries = history_tries(&t->history, provider->name),
+			.open = gate_flows(g),
+			.slow = gate_slow(g),
+			.spills = provider->spills,
+			.opens_at = gate_opens_at(g),
+		};
 	}
-	if (!any)
+	route_order(out, n, t->key);
+	return n;
+}
+
+enum route worker_route(struct worker *w, const struct task *t, struct gate **gate, int64_t *at)
+{
+	struct route_choice choices[WORKER_MAX_GATES];
+	size_t n = worker_choices(w, t, choices), chosen = route_choose(choices, n);
+	int64_t now = clock_boot_us(), opens_at, wait = 0;
+
+	if (chosen == ROUTE_NOWHERE)
 		return ROUTE_NONE;
-	wait = soonest == INT64_MAX ? INT64_MAX : soonest > now ? (soonest - now) / 1000 : 0;
-	if (*gate && wait <= w->options->lease_ms)
+	*gate = choices[chosen].gate;
+	opens_at = choices[chosen].opens_at;
+	if (opens_at == INT64_MAX)
+		wait = INT64_MAX;
+	else if (opens_at > now)
+		wait = (opens_at - now) / 1000;
+	if (wait <= w->options->lease_ms)
 		return ROUTE_GATE;
 	/* Paused, or shut for long: it waits in Redis, where it needs no lease. */
 	if (wait > w->options->lease_ms * 2)
@@ -84,11 +122,12 @@ static void worker_reroute(struct worker *w)
 	for (size_t i = 0; i < w->n_gates; i++) {
 		struct gate *g = w->gates[i];
 		size_t n = g->n_line;
-		if (gate_takes(g))
+		if (gate_takes(g) && !w->reweighed && !(g->provider->spills && gate_slow(g)))
 			continue;
 		while (n-- > 0 && !TAILQ_EMPTY(&g->line))
 			task_advance(TAILQ_FIRST(&g->line), TASK_ON_REROUTE);
 	}
+	w->reweighed = false;
 }
 
 /* ---- the turn of the loop ---------------------------------------------------------------------- */

@@ -64,6 +64,20 @@ void addressees_fill(struct addressees *a, const struct job *job, const struct r
 		move_up(a, JOB_BCC);
 }
 
+bool addressees_all_hidden(const struct job *job)
+{
+	struct addressees all = {0};
+	bool hidden;
+
+	for (size_t i = 0; i < job->n_rcpts; i++)
+		if (job->rcpts[i].kind != JOB_BCC)
+			return false;
+	addressees_fill(&all, job, NULL);
+	hidden = addressees_count(&all, JOB_TO) == 0;
+	addressees_free(&all);
+	return hidden;
+}
+
 void addressees_free(struct addressees *a)
 {
 	mem_free(a->list);

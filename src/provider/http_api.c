@@ -226,8 +226,7 @@ static void miscarry(struct http_attempt *a, enum outcome_kind kind, const char 
 
 static const char *unsupported(const struct http_api *api, const struct http_attempt *a)
 {
-	const struct provider *p = api->provider;
-	const char *why = p->type->refuses != NULL ? p->type->refuses(p, a->delivery->job) : NULL;
+	const char *why = provider_refuses(api->provider, a->delivery->job);
 
 	if (why == NULL && addressees_count(&a->to, JOB_TO) == 0)
 		why = api->type->no_to;

@@ -17,6 +17,7 @@
 #define MAX_METADATA_NAME 20 /* characters */
 #define MAX_METADATA_VALUE 80
 #define MAX_ERROR_CODE 999999
+#define NO_TO "Postmark takes no mail to several in bcc and nobody else"
 #define MAX_MAILBOXES ((size_t)1 << 20)
 
 /* --- the request ------------------------------------------------------------------------------ */
@@ -185,6 +186,8 @@ const char *postmark_refuses(const struct job *job)
 		return "Postmark takes at most 50 recipients";
 	if (job->n_tags > 1)
 		return "Postmark takes one tag";
+	if (addressees_all_hidden(job))
+		return NO_TO;
 	return metadata_refused(job);
 }
 
@@ -288,14 +291,13 @@ static const char *refuses(const struct provider *p, const struct job *job)
 
 static void *open_postmark(struct provider *p, struct uri *dsn, struct error *err)
 {
-	static const struct http_api_type type = {
-		.brand = "Postmark",
-		.no_to = "Postmark takes no mail to several in bcc and nobody else",
-		.compose = compose,
-		.judge = postmark_judge,
-		.mark_refused = postmark_mark_refused,
-		.ask = ask,
-		.free_own = mem_free};
+	static const struct http_api_type type = {.brand = "Postmark",
+	                                          .no_to = NO_TO,
+	                                          .compose = compose,
+	                                          .judge = postmark_judge,
+	                                          .mark_refused = postmark_mark_refused,
+	                                          .ask = ask,
+	                                          .free_own = mem_free};
 	const char *stream = uri_param(dsn, "message_stream");
 	struct http_api *api;
 

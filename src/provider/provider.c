@@ -8,15 +8,14 @@
 
 #define MAX_CONCURRENCY 100000
 #define MAX_BURST 1000000
-#define MAX_WEIGHT 1000
 #define MAX_TIMEOUT_MS 3600000
 #define BURST_US 100000 /* default: as many mails as fall into this */
 
 static const struct provider_type *const types[] = {
 	&provider_smtp, &provider_smtps,    &provider_sendgrid, &provider_mailgun,
 	&provider_ses,  &provider_postmark, &provider_resend,   &provider_mock};
-static const char *const common_params[] = {"rate",    "burst",  "concurrency",
-                                            "timeout", "weight", NULL};
+static const char *const common_params[] = {"rate", "burst",  "concurrency", "timeout",
+                                            "tier", "weight", "overflow",    NULL};
 
 #define N_TYPES (sizeof(types) / sizeof(types[0]))
 
@@ -78,6 +77,16 @@ static const struct provider_type *find_type(const char *scheme, struct error *e
 	return NULL;
 }
 
+static bool read_overflow(struct provider *p, struct uri *dsn, struct error *err)
+{
+	const char *what = uri_param(dsn, "overflow");
+
+	if (what != NULL && strcmp(what, "wait") != 0 && strcmp(what, "spill") != 0)
+		return error_set(err, "overflow must be wait or spill");
+	p->spills = what != NULL && strcmp(what, "spill") == 0;
+	return true;
+}
+
 static bool read_common(struct provider *p, struct uri *dsn, struct error *err)
 {
 	const char *rate = uri_param(dsn, "rate");
@@ -87,7 +96,9 @@ static bool read_common(struct provider *p, struct uri *dsn, struct error *err)
 		return false;
 	if (!uri_param_int(dsn, "burst", 1, MAX_BURST, &burst, err) ||
 	    !uri_param_int(dsn, "concurrency", 1, MAX_CONCURRENCY, &p->concurrency, err) ||
-	    !uri_param_int(dsn, "weight", 1, MAX_WEIGHT, &p->weight, err) ||
+	    !uri_param_int(dsn, "tier", 0, PROVIDER_MAX_TIER, &p->tier, err) ||
+	    !uri_param_int(dsn, "weight", 0, PROVIDER_MAX_WEIGHT, &p->weight, err) ||
+	    !read_overflow(p, dsn, err) ||
 	    !uri_param_ms(dsn, "timeout", 1, MAX_TIMEOUT_MS, &p->timeout_ms, err))
 		return false;
 	if (burst > 0 && rate == NULL)
@@ -137,6 +148,7 @@ static bool open_from(struct provider *p, struct uri *dsn, struct error *err)
 		return false;
 	p->concurrency = p->type->concurrency;
 	p->timeout_ms = p->type->timeout_ms;
+	p->tier = PROVIDER_NO_TIER;
 	p->weight = 1;
 	if (!read_common(p, dsn, err))
 		return false;
@@ -170,6 +182,23 @@ void provider_close(struct provider *p)
 		p->type->close(p);
 	mem_free(p->name);
 	mem_free(p);
+}
+
+/* Bytes that the message has at the least: attachments in base64, and the texts. */
+static size_t least_size(const struct job *job)
+{
+	size_t n = job->text_len + job->html_len;
+
+	for (size_t i = 0; i < job->n_attachments; i++)
+		n += job->attachments[i].len / 3 * 4;
+	return n;
+}
+
+const char *provider_refuses(const struct provider *p, const struct job *job)
+{
+	if (p->type->max_bytes > 0 && least_size(job) > p->type->max_bytes)
+		return "the mail is larger than this provider takes";
+	return p->type->refuses != NULL ? p->type->refuses(p, job) : NULL;
 }
 
 void provider_send(struct provider *p, struct delivery *d)

@@ -24,6 +24,8 @@ static bool add(struct registry *r, struct ev_loop *loop, const struct options *
 
 	if (p == NULL)
 		return false;
+	if (p->tier == PROVIDER_NO_TIER)
+		p->tier = PROVIDER_MAX_TIER + 1 + (long)r->n;
 	r->list[r->n++] = p;
 	return true;
 }

@@ -16,6 +16,7 @@
 #define MAX_TAGS 75
 #define KEY_BYTES 24
 #define MAX_MAILBOX 4096
+#define NO_TO "Resend takes no mail to several in bcc and nobody else"
 #define UNTYPED "application/octet-stream" /* what a job says that does not say */
 
 /* --- the request ------------------------------------------------------------------------------ */
@@ -174,6 +175,8 @@ const char *resend_refuses(const struct job *job)
 		n_to += job->rcpts[i].kind == JOB_TO;
 	if (n_to > MAX_TO || (n_to == 0 && job->n_rcpts > MAX_TO))
 		return "Resend takes at most 50 recipients in to";
+	if (addressees_all_hidden(job))
+		return NO_TO;
 	for (size_t i = 0; i < job->n_attachments; i++)
 		if (job->attachments[i].len == 0)
 			return "Resend takes no empty attachment";
@@ -273,13 +276,12 @@ static const char *refuses(const struct provider *p, const struct job *job)
 
 static void *open_resend(struct provider *p, struct uri *dsn, struct error *err)
 {
-	static const struct http_api_type type = {
-		.brand = "Resend",
-		.no_to = "Resend takes no mail to several in bcc and nobody else",
-		.compose = compose,
-		.judge = resend_judge,
-		.ask = ask,
-		.answered = answered};
+	static const struct http_api_type type = {.brand = "Resend",
+	                                          .no_to = NO_TO,
+	                                          .compose = compose,
+	                                          .judge = resend_judge,
+	                                          .ask = ask,
+	                                          .answered = answered};
 
 	if (!http_dsn_credential(dsn->user, "API key (resend://KEY@default)", err))
 		return NULL;

@@ -13,8 +13,9 @@
 
 #define NOW 1000000
 
-static const struct policy_provider two[] = {{"primary", 0}, {"secondary", 0}};
-static const struct policy_provider sized[] = {{"small", 1000}, {"tiny", 500}, {"large", 9000}};
+static const struct policy_provider two[] = {{"primary", 0, false}, {"secondary", 0, false}};
+static const struct policy_provider sized[] = {
+	{"small", 1000, false}, {"tiny", 500, false}, {"large", 9000, true}};
 
 /* One attempt: what was known before, how it ended, and what must follow. */
 struct row {
@@ -74,6 +75,12 @@ static const struct row rows[] = {
 	{"sender refused everywhere", "primary:x", "", 2, "secondary", OUTCOME_PROVIDER_DOWN,
          CODE_SENDER_REFUSED, 0, false, false, ON_UNKNOWN_RETRY, "failed", SETTLE_BURY, false, true,
          REPORT_OK, "primary:x,secondary:x", ""},
+	{"unsupported: never again there, and the breaker hears nothing", "primary:1", "", 2,
+         "primary", OUTCOME_RETRY, CODE_UNSUPPORTED, 0, true, false, ON_UNKNOWN_RETRY, "retrying",
+         SETTLE_DELAY, true, true, REPORT_VOID, "primary:x", ""},
+	{"unsupported everywhere", "primary:x", "", 2, "secondary", OUTCOME_RETRY, CODE_UNSUPPORTED,
+         0, true, false, ON_UNKNOWN_RETRY, "failed", SETTLE_BURY, false, true, REPORT_VOID,
+         "primary:x,secondary:x", ""},
 	{"rejected: no fallback, the breaker hears ok", "", "", 2, "primary", OUTCOME_REJECTED,
          "550 5.1.1", 0, false, false, ON_UNKNOWN_RETRY, "failed", SETTLE_BURY, false, true,
          REPORT_OK, "", ""},
@@ -180,6 +187,21 @@ static void test_a_pause_is_capped(void **state)
 	assert_true(d.at <= NOW + 3600000 + 1000);
 }
 
+/* At once to another, without waiting for the pause; unless there is none for this mail. */
+static void test_throttled_mail_spills(void **state)
+{
+	struct history h = {0};
+	struct decision d;
+
+	(void)state;
+	decide(&d, &h, "large", OUTCOME_THROTTLED, "429", 5000);
+	assert_int_equal(d.report_ms, 5000);
+	assert_int_equal(d.at, NOW);
+	snprintf(h.pinned, sizeof(h.pinned), "large");
+	decide(&d, &h, "large", OUTCOME_THROTTLED, "429", 5000);
+	assert_true(d.at >= NOW + 5000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -187,6 +209,7 @@ int main(void)
 		cmocka_unit_test(test_too_large_goes_only_where_more_fits),
 		cmocka_unit_test(test_a_quota_opens_the_breaker_for_long),
 		cmocka_unit_test(test_a_pause_is_capped),
+		cmocka_unit_test(test_throttled_mail_spills),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -54,7 +54,8 @@ static void test_rates(void **state)
 static void test_common_parameters(void **state)
 {
 	struct provider *p = delivery_open(
-		loop, &options, "mock://?rate=50/s&burst=7&concurrency=3&timeout=9s&weight=2");
+		loop, &options,
+		"mock://?rate=50/s&burst=7&concurrency=3&timeout=9s&weight=2&tier=4&overflow=spill");
 
 	(void)state;
 	assert_string_equal(p->name, "test");
@@ -63,6 +64,8 @@ static void test_common_parameters(void **state)
 	assert_int_equal(p->concurrency, 3);
 	assert_int_equal(p->timeout_ms, 9000);
 	assert_int_equal(p->weight, 2);
+	assert_int_equal(p->tier, 4);
+	assert_true(p->spills);
 	assert_int_equal(provider_room(p), 3);
 	provider_close(p);
 }
@@ -76,6 +79,8 @@ static void test_defaults(void **state)
 	assert_int_equal(p->concurrency, 10000);
 	assert_int_equal(p->timeout_ms, 60000);
 	assert_int_equal(p->weight, 1);
+	assert_int_equal(p->tier, PROVIDER_NO_TIER);
+	assert_false(p->spills);
 	provider_close(p);
 	p = delivery_open(loop, &options, "smtp://127.0.0.1");
 	assert_int_equal(p->concurrency, 20);
@@ -131,6 +136,9 @@ static void test_what_is_refused_and_why(void **state)
 	refused("mock://?concurrency=0", "concurrency");
 	refused("mock://?burst=5", "there is no rate");
 	refused("mock://?success=2", "success");
+	refused("mock://?weight=1001", "weight");
+	refused("mock://?tier=-1", "tier");
+	refused("mock://?overflow=drop", "wait or spill");
 	refused("mock://?seed=x", "seed");
 	refused("mock://?record=/nonexistent/dir/file", "record");
 	refused("smtp://u:s3cret@x.example?tls_ca=/nonexistent", "tls_ca");

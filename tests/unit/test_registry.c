@@ -57,6 +57,17 @@ static void test_in_failover_order(void **state)
 	assert_null(registry_find(&registry, "third"));
 }
 
+/* Those whose DSN names none come behind, in the order of PROVIDERS. */
+static void test_tiers(void **state)
+{
+	(void)state;
+	setenv("PROVIDER_TIERED", "mock://?tier=1000", 1);
+	assert_true(opens("first,tiered,the-second", false));
+	assert_int_equal(registry.list[1]->tier, 1000);
+	assert_true(registry.list[1]->tier < registry.list[0]->tier);
+	assert_true(registry.list[0]->tier < registry.list[2]->tier);
+}
+
 static void refused(const char *providers, const char *why)
 {
 	if (opens(providers, false))
@@ -133,6 +144,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_in_failover_order),
+		TEST(test_tiers),
 		TEST(test_what_is_refused),
 		TEST(test_mocks_only_where_they_are_allowed),
 		TEST(test_success_rates_of_the_mocks),

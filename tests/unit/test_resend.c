@@ -198,6 +198,12 @@ static void test_refuses(void **state)
 	http_case_refuses(resend_refuses, "\"tags\":[\"a b\"]", "letters, digits");
 	http_case_refuses(resend_refuses, "\"attachments\":[{\"filename\":\"a\",\"content\":\"\"}]",
 	                  "empty attachment");
+	job = http_case_job("{\"bcc\":[\"a@x.org\",\"b@x.org\"],\"subject\":\"s\",\"text\":\"t\"}");
+	assert_non_null(strstr(resend_refuses(job), "nobody else"));
+	job_free(job);
+	job = http_case_job("{\"bcc\":[\"a@x.org\",\"A@x.org\"],\"subject\":\"s\",\"text\":\"t\"}");
+	assert_null(resend_refuses(job)); /* one, who moves up */
+	job_free(job);
 	job = http_case_job_with("\"tags\":[]");
 	job->rcpts = mem_realloc(job->rcpts, 51 * sizeof(job->rcpts[0]));
 	for (size_t i = 1; i < 51; i++)
