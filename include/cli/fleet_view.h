@@ -42,6 +42,7 @@ struct fleet_view_provider {
 	int64_t probe_ms;  /* open: until a probe; -1 else */
 	int64_t pause_ms;  /* throttled for so long; -1 not */
 	bool paused;       /* by mail:control */
+	int64_t weight;    /* by mail:control; -1: its DSN's */
 };
 
 struct fleet_view {

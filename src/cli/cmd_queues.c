@@ -1,8 +1,10 @@
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/number.h"
 #include "cli/args.h"
 #include "cli/cmd.h"
 #include "cli/fleet_view.h"
@@ -10,6 +12,7 @@
 #include "cli/query.h"
 #include "cli/queue_set.h"
 #include "cli/term.h"
+#include "provider/provider.h"
 #include "redis/keys.h"
 
 #define FRAME_BYTES (1 << 20)
@@ -110,6 +113,68 @@ static int switch_all(struct args *a, struct sync *s, bool pause)
 	return code;
 }
 
+/* --- weights ------------------------------------------------------------------------------------------ */
+
+/* "default": the DSN's own again. */
+static bool read_weight(const char *text, int64_t *weight)
+{
+	*weight = -1;
+	return strcmp(text, "default") == 0 ||
+	       (number_int(text, weight) && *weight >= 0 && *weight <= PROVIDER_MAX_WEIGHT);
+}
+
+static bool set_weight(struct args *a, struct sync *s, const char *name, int64_t weight,
+                       struct error *err)
+{
+	char *field = mem_printf("weight:provider:%s", name);
+	char *key = keys_control(a->options.key_prefix), number[24];
+	int64_t n;
+	bool ok;
+
+	snprintf(number, sizeof(number), "%" PRId64, weight);
+	if (weight >= 0)
+		ok = query_int(s, err, &n, "HSET", key, field, number, NULL);
+	else
+		ok = query_int(s, err, &n, "HDEL", key, field, NULL);
+	mem_free(field);
+	mem_free(key);
+	return ok;
+}
+
+static int weigh(struct args *a)
+{
+	const char *name = args_value(a, "provider");
+	struct sync *s = NULL;
+	struct error err;
+	int64_t weight;
+	cJSON *o;
+	int code;
+
+	if (name == NULL || a->n_words != 2)
+		return cmd_fail(CMD_USAGE, "it is: postrider queues weight --provider NAME N");
+	if (!read_weight(a->words[1], &weight))
+		return cmd_fail(CMD_USAGE, "a weight is a number from 0 to %d, or default",
+		                PROVIDER_MAX_WEIGHT);
+	if (!cmd_connect(&a->options, &s, &code))
+		return code;
+	code = CMD_OK;
+	if (!set_weight(a, s, name, weight, &err)) {
+		code = cmd_fail(CMD_REDIS, "%s", err.text);
+	} else if (args_has(a, "json")) {
+		o = jsonout_object();
+		jsonout_text(o, "provider", name);
+		jsonout_int_or_null(o, "weight", weight);
+		jsonout_print(o);
+	} else {
+		printf("provider %s has the weight %s\n", name,
+		       weight < 0 ? "that its DSN gives it" : a->words[1]);
+	}
+	sync_close(s);
+	return code;
+}
+
+/* --- the command ---------------------------------------------------------------------------------------- */
+
 /* A typing error would pause nothing, and nobody would notice. */
 static bool check_names(struct args *a, const struct queue_set *queues)
 {
@@ -143,10 +208,12 @@ static int run(struct args *a)
 	struct error err;
 	int code = CMD_USAGE;
 
+	if (strcmp(verb, "weight") == 0)
+		return weigh(a);
 	if (!switching && (strcmp(verb, "show") != 0 || a->n_words > 1))
 		return cmd_fail(
 			CMD_USAGE,
-			"queues knows pause and resume, not \"%s\" (see postrider queues --help)",
+			"queues knows pause, resume and weight, not \"%s\" (see postrider queues --help)",
 			a->words[a->n_words > 1 && strcmp(verb, "show") == 0]);
 	if (switching && a->n_words == 1 && args_value(a, "provider") == NULL)
 		return cmd_fail(CMD_USAGE,
@@ -166,15 +233,17 @@ static const char help[] =
 	"usage: postrider queues [--watch] [--queue NAME] [--json]\n"
 	"       postrider queues pause  [QUEUE…] [--provider NAME]…\n"
 	"       postrider queues resume [QUEUE…] [--provider NAME]…\n"
+	"       postrider queues weight --provider NAME N|default\n"
 	"\n"
 	"Shows the queues (those in QUEUES), the providers' breakers, and how many workers are alive;\n"
 	"or pauses and resumes queues and providers at run time, for the whole fleet. What is in\n"
 	"flight when a queue is paused is finished; mail pushed to it waits. Mail for a paused\n"
-	"provider goes by the others, or waits.\n"
+	"provider goes by the others, or waits. A weight is the provider's share of its tier's mails, in\n"
+	"place of the weight= of its DSN: 0 leaves to it only what the others of its tier cannot take.\n"
 	"\n"
 	"  --watch          show again every second\n"
 	"  --queue NAME     only this queue, whether it is configured or not\n"
-	"  --provider NAME  pause or resume this provider; may be repeated\n"
+	"  --provider NAME  pause or resume this provider; may be repeated. Or the one to be weighed\n"
 	"  --force          pause a queue that is not in QUEUES here\n"
 	"  --json           {queues: […], providers: […], workers, at}; ages are in ms, null is unknown\n"
 	"\n"
@@ -194,12 +263,13 @@ static const char help[] =
 	"  postrider queues --json | jq '.queues[] | select(.depth > 1000) | .name'\n"
 	"  postrider queues pause mail:queue:low\n"
 	"  postrider queues pause --provider primary\n"
+	"  postrider queues weight --provider secondary 10\n"
 	"\n"
 	"Exit codes: 0 done; 2 the command line or the configuration is wrong; 3 Redis cannot be reached.\n";
 
 const struct cmd cmd_queues = {
 	.name = "queues",
-	.summary = "depth and state of queues and providers; pause and resume",
+	.summary = "depth and state of queues and providers; pause, resume, weight",
 	.help = help,
 	.flags = flags,
 	.run = run,

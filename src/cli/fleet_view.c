@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/number.h"
 #include "cli/human.h"
 #include "cli/jsonout.h"
 #include "cli/query.h"
@@ -13,6 +14,7 @@
 
 #define PAUSE_QUEUE "pause:queue:"
 #define PAUSE_PROVIDER "pause:provider:"
+#define WEIGHT_PROVIDER "weight:provider:"
 #define ALWAYS_LOOKED_FOR "primary,secondary" /* what `up` calls its mocks */
 
 /* --- queues ------------------------------------------------------------------------------------------ */
@@ -143,6 +145,7 @@ static struct fleet_view_provider *add_provider(struct fleet_view *v, const char
 		return p;
 	p = &v->providers[v->n_providers++];
 	p->name = mem_strdup(name);
+	p->weight = -1;
 	return p;
 }
 
@@ -215,7 +218,7 @@ static bool load_providers(struct fleet_view *v, struct sync *s, const struct op
 	for (size_t i = 0; i < v->n_providers;) {
 		if (!load_provider(&v->providers[i], s, o->key_prefix, v->now, &known, err))
 			return false;
-		if (guessed && !known && !v->providers[i].paused)
+		if (guessed && !known && !v->providers[i].paused && v->providers[i].weight < 0)
 			drop_provider(v, i);
 		else
 			i++;
@@ -229,6 +232,12 @@ static void read_switch(struct fleet_view *v, const char *name, const char *valu
 {
 	struct fleet_view_provider *p;
 
+	if (strncmp(name, WEIGHT_PROVIDER, strlen(WEIGHT_PROVIDER)) == 0) {
+		p = add_provider(v, name + strlen(WEIGHT_PROVIDER));
+		if (p != NULL && !number_int(value, &p->weight))
+			p->weight = -1;
+		return;
+	}
 	if (*value == '\0' || strcmp(value, "0") == 0)
 		return;
 	if (strncmp(name, PAUSE_PROVIDER, strlen(PAUSE_PROVIDER)) == 0) {
@@ -338,6 +347,7 @@ static cJSON *provider_json(const struct fleet_view_provider *p)
 	jsonout_int_or_null(o, "probeInMs", p->probe_ms);
 	jsonout_int_or_null(o, "throttledMs", p->pause_ms);
 	jsonout_bool(o, "paused", p->paused);
+	jsonout_int_or_null(o, "weight", p->weight);
 	return o;
 }
 
@@ -422,8 +432,11 @@ static void add_provider_state(struct table *t, const struct fleet_view_provider
 static void write_providers(const struct fleet_view *v, const struct term *term, struct buf *out)
 {
 	static const struct table_column columns[] = {
-		{"PROVIDER", false, true, 0},          {"BREAKER", false, false, 0},
-		{"FAILURES IN A ROW", true, false, 0}, {"STATE", false, false, 0},
+		{"PROVIDER", false, true, 0},
+		{"BREAKER", false, false, 0},
+		{"FAILURES IN A ROW", true, false, 0},
+		{"STATE", false, false, 0},
+		{"WEIGHT", true, false, 0},
 		{"LAST OPENED BY", false, true, 0},
 	};
 	struct table t;
@@ -437,6 +450,10 @@ static void write_providers(const struct fleet_view *v, const struct term *term,
 		table_add(&t, closed ? PAINT_GREEN : PAINT_RED, p->state);
 		add_count(&t, p->failures, PAINT_YELLOW);
 		add_provider_state(&t, p);
+		if (p->weight >= 0)
+			table_addf(&t, PAINT_NONE, "%" PRId64, p->weight);
+		else
+			table_add(&t, PAINT_NONE, NULL);
 		table_add(&t, PAINT_DIM, p->reason);
 	}
 	table_write(&t, term, out);

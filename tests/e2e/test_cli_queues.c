@@ -183,6 +183,26 @@ static void test_pause_and_resume(void **state)
 	assert_string_equal(cli_text(cli, "queues.0.paused"), "false");
 }
 
+static void test_weight(void **state)
+{
+	(void)state;
+	cli_expect(cli, 0, NULL, "queues", "weight", "--provider", "a", "0", NULL);
+	assert_string_equal(cli->out, "provider a has the weight 0\n");
+	cli_expect(cli, 0, NULL, "queues", "weight", "--provider", "b", "250", "--json", NULL);
+	assert_int_equal(number("weight"), 250);
+	cli_expect(cli, 0, NULL, "queues", "--json", NULL);
+	assert_int_equal(number("providers.0.weight"), 0);
+	assert_int_equal(number("providers.1.weight"), 250);
+	cli_expect(cli, 0, NULL, "queues", NULL);
+	cli_assert_has(cli->out, "250");
+	cli_expect(cli, 0, NULL, "queues", "weight", "--provider", "a", "default", NULL);
+	assert_int_equal(redis_server_int(redis, "HLEN mail:control"), 1);
+	cli_expect(cli, 2, NULL, "queues", "weight", "--provider", "a", "1001", NULL);
+	cli_expect(cli, 2, NULL, "queues", "weight", "--provider", "a", "-1", NULL);
+	cli_expect(cli, 2, NULL, "queues", "weight", "5", NULL);
+	cli_expect(cli, 2, NULL, "queues", "weight", "--provider", "a", NULL);
+}
+
 static void test_bad_arguments(void **state)
 {
 	(void)state;
@@ -227,6 +247,7 @@ int main(void)
 		cmocka_unit_test_setup(test_figures, empty),
 		cmocka_unit_test_setup(test_oldest, empty),
 		cmocka_unit_test_setup(test_several_queues, empty),
+		cmocka_unit_test_setup(test_weight, empty),
 		cmocka_unit_test_setup(test_wrong_type, empty),
 		cmocka_unit_test_setup(test_providers, empty),
 		cmocka_unit_test_setup(test_pause_and_resume, empty),
