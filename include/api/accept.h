@@ -13,7 +13,7 @@
 #include "api/post.h"
 #include "base/options.h"
 #include "redis/command.h"
-#include "redis/link.h"
+#include "redis/topology.h"
 
 #define ACCEPT_MAX_BATCH 256
 #define ACCEPT_MAX_BYTES ((size_t)8 << 20) /* of payloads in one LPUSH, about */
@@ -29,6 +29,6 @@ struct accept {
 void accept_init(struct accept *a, const struct options *o);
 void accept_free(struct accept *a);
 void accept_add(struct accept *a, struct post *p);
-void accept_flush(struct accept *a, struct link *link); /* once per turn of the loop */
+void accept_flush(struct accept *a, struct topology *redis); /* once per turn of the loop */
 
 #endif

@@ -1,4 +1,4 @@
-/* api.h - the HTTP API's process: one libev loop, one link to Redis, one server.
+/* api.h - the HTTP API's process: one libev loop, one way to Redis, one server.
  *
  * Stateless like the workers: any number of processes may serve one fleet, also on one port
  * (SO_REUSEPORT). SIGTERM and SIGINT: /readyz turns 503, no new connections, what is under way ends
@@ -20,7 +20,7 @@
 #include "base/options.h"
 #include "mail/job.h"
 #include "redis/keys.h"
-#include "redis/link.h"
+#include "redis/topology.h"
 
 /* The queues of the fleet, and which of them a new mail goes to. */
 struct api_queues {
@@ -33,7 +33,7 @@ struct api {
 	struct ev_loop *loop;
 	const struct options *options;
 	const struct api_queues *queues;
-	struct link *link;
+	struct topology *redis;
 	struct server *server;
 	struct accept accept;
 	struct limiter limiter;

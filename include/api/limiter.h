@@ -13,7 +13,7 @@
 #include "api/request.h"
 #include "base/options.h"
 #include "redis/command.h"
-#include "redis/link.h"
+#include "redis/topology.h"
 
 #define LIMITER_MAX_BATCH 256
 
@@ -34,6 +34,6 @@ void limiter_init(struct limiter *l, const struct options *o);
 void limiter_free(struct limiter *l);
 /* fn is called exactly once, maybe at once. */
 void limiter_add(struct limiter *l, struct request *r, size_t cost, limiter_fn *fn, void *data);
-void limiter_flush(struct limiter *l, struct link *link); /* once per turn of the loop */
+void limiter_flush(struct limiter *l, struct topology *redis); /* once per turn of the loop */
 
 #endif

@@ -6,7 +6,6 @@
 #ifndef FLEET_DOORBELL_H
 #define FLEET_DOORBELL_H
 
-#include <ev.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -14,10 +13,10 @@
 #include "base/options.h"
 #include "redis/command.h"
 #include "redis/keys.h"
-#include "redis/link.h"
+#include "redis/topology.h"
 
 struct doorbell {
-	struct link *link; /* NULL once it was closed */
+	struct topology_line *line; /* NULL once it was closed */
 	const struct queue_keys *keys;
 	const struct options *options;
 	bool ringing;       /* a BLMOVE waits */
@@ -26,8 +25,8 @@ struct doorbell {
 	struct command command;
 };
 
-void doorbell_open(struct doorbell *d, struct ev_loop *loop, const struct queue_keys *keys, const struct options *o,
-                   const struct link_config *redis);
+void doorbell_open(struct doorbell *d, struct topology *redis, const struct queue_keys *keys,
+                   const struct options *o);
 void doorbell_close(struct doorbell *d); /* ends a BLMOVE that waits; may be called again */
 /* Starts to wait, unless it waits already or cannot now. */
 void doorbell_wait(struct doorbell *d);

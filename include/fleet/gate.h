@@ -19,7 +19,7 @@
 #include "fleet/task.h"
 #include "provider/provider.h"
 #include "redis/command.h"
-#include "redis/link.h"
+#include "redis/topology.h"
 
 #define GATE_MAX_BATCH 256
 #define GATE_MAX_REPORTS 256
@@ -74,6 +74,6 @@ bool gate_slow(const struct gate *g);
 /* µs of the boot clock when it may flow again; INT64_MAX while paused. */
 int64_t gate_opens_at(const struct gate *g);
 
-void gate_flush(struct gate *g, struct link *link); /* once per turn of the loop */
+void gate_flush(struct gate *g, struct topology *redis); /* once per turn of the loop */
 
 #endif

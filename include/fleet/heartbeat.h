@@ -11,7 +11,7 @@
 
 #include "fleet/redis_clock.h"
 #include "redis/command.h"
-#include "redis/link.h"
+#include "redis/topology.h"
 
 #define HEARTBEAT_MS 1000
 #define HEARTBEAT_GONE_MS 60000 /* a worker unheard for so long is taken from the list … */
@@ -31,7 +31,7 @@ struct heartbeat {
 
 void heartbeat_init(struct heartbeat *h, struct worker *w);
 void heartbeat_free(struct heartbeat *h);
-void heartbeat_beat(struct heartbeat *h, struct link *link); /* call it every HEARTBEAT_MS */
-void heartbeat_leave(struct heartbeat *h, struct link *link); /* takes the worker from the list */
+void heartbeat_beat(struct heartbeat *h, struct topology *redis); /* call it every HEARTBEAT_MS */
+void heartbeat_leave(struct heartbeat *h, struct topology *redis); /* takes the worker from the list */
 
 #endif

@@ -22,7 +22,7 @@
 #include "fleet/task.h"
 #include "redis/command.h"
 #include "redis/keys.h"
-#include "redis/link.h"
+#include "redis/topology.h"
 
 #define QUEUE_MAX_BATCH 256
 #define QUEUE_MAX_CLAIM_BYTES (8 * 1024 * 1024)
@@ -32,7 +32,9 @@ struct queue {
 	struct worker *worker;
 	struct ev_loop *loop;
 	const struct options *options;
-	struct redis_clock *clock;
+	struct topology *redis;
+	struct redis_clock clock; /* of the server that has the queue */
+	unsigned life;            /* of that server, when it was last asked */
 	struct queue_keys keys;
 	long weight;
 	struct doorbell doorbell;
@@ -61,20 +63,19 @@ struct queue {
 	struct command command;
 };
 
-/* redis: where the doorbell connects. False: the name is not one. */
+/* NULL: the name is not one. */
 struct queue *queue_new(struct worker *w, struct ev_loop *loop, const char *name, long weight, const struct options *o,
-                        const struct link_config *redis, struct redis_clock *clock, struct error *err) MUST_CHECK;
+                        struct topology *redis, struct error *err) MUST_CHECK;
 void queue_free(struct queue *q); /* frees the tasks it still has, too */
 
 void queue_settle(struct queue *q, struct task *t); /* into the outbox; t->decision says how */
 void queue_remove(struct queue *q, struct task *t); /* the claim is over */
 
-/* May it have something to take now? */
+/* May it have something to take now? Not while its server is away. */
 bool queue_hungry(const struct queue *q);
-/* Once per turn of the loop: claims up to `slots` jobs, renews, settles, rings. */
-void queue_flush(struct queue *q, struct link *link, size_t slots);
-/* Redis is back: every lease is renewed first of all. */
-void queue_reconnected(struct queue *q);
+/* Once per turn of the loop: claims up to `slots` jobs, renews, settles, rings; nothing while its
+ * server is away. When that is back, every lease is renewed first of all. */
+void queue_flush(struct queue *q, size_t slots);
 /* For --drain, which ends when nothing waits any more: asks at once whether that is so, then after
  * pauses that grow to a tenth of a second; and anew whenever the worker has nothing in its hands. */
 void queue_watch_end(struct queue *q);

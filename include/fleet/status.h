@@ -3,7 +3,9 @@
  *
  * Tasks are put into outboxes and go out together, at the end of a turn of the loop, at most
  * STATUS_MAX_BATCH a call. While a call of a step is on its way, the next one waits and grows, so
- * that Redis sees few large calls under load, and at low load each mail at once. A task whose call was lost or refused goes back to its outbox: the
+ * that Redis sees few large calls under load, and at low load each mail at once. (On a cluster a call
+ * can only take mails of one slot, which are few: there all that is ready goes out in each turn,
+ * slot by slot; a mail whose node is away waits, and nobody waits for it.) A task whose call was lost or refused goes back to its outbox: the
  * scripts are fenced by the token, so asking again is harmless. The answer is in the task (verdict,
  * verdict_text, history …) when its event is raised. */
 #ifndef FLEET_STATUS_H
@@ -14,10 +16,9 @@
 
 #include "base/attr.h"
 #include "base/options.h"
-#include "fleet/redis_clock.h"
 #include "fleet/task.h"
 #include "redis/command.h"
-#include "redis/link.h"
+#include "redis/topology.h"
 
 #define STATUS_MAX_BATCH 256
 
@@ -25,7 +26,6 @@ enum status_step { STATUS_PEEK, STATUS_ASK, STATUS_BEGIN, STATUS_FINISH, STATUS_
 
 struct status {
 	const struct options *options;
-	struct redis_clock *clock;
 	struct task_list outbox[STATUS_STEPS];
 	size_t n[STATUS_STEPS];
 	size_t in_flight[STATUS_STEPS]; /* calls */
@@ -33,7 +33,7 @@ struct status {
 	struct command command; /* scratch */
 };
 
-void status_init(struct status *s, const struct options *o, struct redis_clock *clock);
+void status_init(struct status *s, const struct options *o);
 void status_free(struct status *s); /* the outboxes must be empty */
 
 /* Puts a task into the outbox of a step. */
@@ -41,6 +41,6 @@ void status_ask(struct status *s, enum status_step step, struct task *t);
 /* Takes it out again; it must be in that outbox. */
 void status_leave(struct status *s, enum status_step step, struct task *t);
 
-void status_flush(struct status *s, struct link *link);
+void status_flush(struct status *s, struct topology *redis);
 
 #endif

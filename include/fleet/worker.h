@@ -23,7 +23,7 @@
 #include "fleet/route.h"
 #include "fleet/status.h"
 #include "provider/registry.h"
-#include "redis/link.h"
+#include "redis/topology.h"
 
 #define WORKER_MAX_QUEUES 64
 #define WORKER_MAX_GATES (4 * REGISTRY_MAX) /* also those that a reload retired and that still deliver */
@@ -34,8 +34,8 @@ struct worker {
 	const struct options *options;
 	char *name;
 	bool allow_mocks;
-	struct link *link;
-	struct redis_clock clock;
+	struct topology *redis;
+	struct redis_clock clock; /* of whichever server was heard last; each queue has its own */
 	struct status status;
 	struct gate *gates[WORKER_MAX_GATES]; /* in failover order, retired ones last */
 	size_t n_gates;

@@ -50,7 +50,7 @@ enum link_result {
 typedef void link_fn(void *data, enum link_result result, const redisReply *reply);
 
 struct link_config {
-	char *host; /* NULL when `path` is set */
+	char *host; /* NULL when `path` is set, or when link_aim will say it */
 	int port;
 	char *path;     /* of a unix socket */
 	char *user;     /* "" none */
@@ -58,12 +58,13 @@ struct link_config {
 	int database;
 	int timeout_ms; /* to connect, and for each command's answer; 5000 until it is set */
 	char *name;     /* CLIENT SETNAME; "" none; mem_free'd by link_config_free */
+	bool bare;      /* any server will do, also a replica or a Sentinel: no ROLE, no scripts */
+	bool cluster;   /* a node of a cluster: what it says of a slot (MOVED, ASK, TRYAGAIN, CLUSTERDOWN)
+	                 * is LINK_AGAIN for the one who asked, and the link stays up */
 };
 
-/* REDIS_URL: redis://[[user]:password@]host[:port][/db], unix://[[user]:password@]/path[?db=N].
- * Other schemes that the contract names (rediss, redis+sentinel, redis+cluster) are refused here
- * with a sentence. */
-bool link_config_parse(struct link_config *c, const char *url, struct error *err) MUST_CHECK;
+/* All strings are copied; `to` is overwritten. */
+void link_config_copy(struct link_config *to, const struct link_config *from);
 void link_config_free(struct link_config *c);
 
 /* on_change: told of each change, from the loop, never from within link_open or link_close. */
@@ -75,6 +76,10 @@ struct link *link_open(struct ev_loop *loop, const struct link_config *config,
  * on_change. */
 void link_close(struct link *l);
 bool link_up(const struct link *l);
+
+/* From now on the server is there. Does nothing when that is known already; otherwise the connection
+ * is given up (what is in flight is answered LINK_LOST, soon) and a new one is made at once. */
+void link_aim(struct link *l, const char *host, int port);
 
 /* Sends a command. False: the link is down, nothing was sent and fn will not be called.
  * deadline_ms 0: the link's own; a blocking command gives its own, and what is sent behind it has

@@ -4,6 +4,7 @@
 #ifndef REDIS_LINK_ERROR_H
 #define REDIS_LINK_ERROR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "redis/link.h"
@@ -20,6 +21,7 @@ struct link_error {
 	const char *code;
 	enum link_result result;
 	enum link_remedy remedy;
+	bool of_slot; /* in a cluster it is said of one slot, not of the server */
 };
 
 /* text: an error reply without its leading '-'; need not be NUL-terminated. Never NULL. */

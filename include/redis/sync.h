@@ -1,5 +1,5 @@
 /* sync.h - a blocking connection for one-shot commands (send, status, dead, queues), over the same
- * link_config. Fails at once, with one clear line, when Redis cannot be reached: those commands
+ * configuration. Fails at once, with one clear line, when Redis cannot be reached: those commands
  * exit 3. Workers and the API never use it. */
 #ifndef REDIS_SYNC_H
 #define REDIS_SYNC_H
@@ -10,12 +10,12 @@
 #include "base/attr.h"
 #include "base/error.h"
 #include "redis/command.h"
-#include "redis/link.h"
+#include "redis/topology_config.h"
 #include "redis/script.h"
 
 struct sync;
 /* NULL: err says which server and why. Authenticated, and the database selected. */
-struct sync *sync_open(const struct link_config *config, struct error *err) MUST_CHECK;
+struct sync *sync_open(const struct topology_config *config, struct error *err) MUST_CHECK;
 void sync_close(struct sync *s); /* NULL is fine */
 
 /* Runs the command and returns its reply (freeReplyObject), or NULL with err filled for a lost

@@ -13,19 +13,19 @@
 /* Mails that go together: through accept.lua, or in one LPUSH. */
 struct batch {
 	struct accept *accept;
-	struct link *link;
+	struct topology *redis;
 	struct post_list posts;
 	size_t n;
 	bool waits; /* for replicas */
 	enum link_result pushed;
 };
 
-static struct batch *batch_new(struct accept *a, struct link *link)
+static struct batch *batch_new(struct accept *a, struct topology *redis)
 {
 	struct batch *b = mem_zalloc(sizeof(*b));
 
 	b->accept = a;
-	b->link = link;
+	b->redis = redis;
 	TAILQ_INIT(&b->posts);
 	return b;
 }
@@ -77,7 +77,7 @@ static bool wait_for_replicas(struct batch *b)
 	command_str(c, "WAIT");
 	command_int(c, b->accept->options->ack_replicas);
 	command_int(c, WAIT_MS);
-	return link_send(b->link, c, 0, on_waited, b);
+	return topology_send(b->redis, c, 0, on_waited, b);
 }
 
 static void on_pushed(void *data, enum link_result result, const redisReply *reply)
@@ -105,17 +105,17 @@ static void push(struct batch *b)
 		command_arg(c, p->payload, p->len);
 	}
 	b->waits = b->accept->options->ack_replicas > 0;
-	if (!link_send(b->link, c, 0, on_pushed, b))
+	if (!topology_send(b->redis, c, 0, on_pushed, b))
 		batch_end(b, LINK_LOST);
 	else if (b->waits && !wait_for_replicas(b))
 		b->waits = false; /* on_pushed will be told that the link is lost */
 }
 
 /* What is to be pushed, queue by queue. */
-static void push_all(struct accept *a, struct link *link, struct post_list *posts)
+static void push_all(struct accept *a, struct topology *redis, struct post_list *posts)
 {
 	while (!TAILQ_EMPTY(posts)) {
-		struct batch *b = batch_new(a, link);
+		struct batch *b = batch_new(a, redis);
 		const struct queue_keys *queue = TAILQ_FIRST(posts)->queue;
 		struct post *p, *next;
 		size_t bytes = 0;
@@ -212,14 +212,14 @@ static void on_accepted(void *data, enum link_result result, const redisReply *r
 		if (read_verdict(p, reply->element[i]))
 			TAILQ_INSERT_TAIL(&pushing, p, entry);
 	}
-	push_all(a, b->link, &pushing);
+	push_all(a, b->redis, &pushing);
 	mem_free(b);
 }
 
-static void ask(struct accept *a, struct link *link)
+static void ask(struct accept *a, struct topology *redis)
 {
 	size_t n = a->n_waiting < ACCEPT_MAX_BATCH ? a->n_waiting : ACCEPT_MAX_BATCH;
-	struct batch *b = batch_new(a, link);
+	struct batch *b = batch_new(a, redis);
 	struct command *c = &a->command;
 	struct post *p;
 
@@ -244,7 +244,7 @@ static void ask(struct accept *a, struct link *link)
 		command_int(c, p->send_at);
 		command_int(c, p->delay);
 	}
-	a->asking = link_send(link, c, 0, on_accepted, b);
+	a->asking = topology_send(redis, c, 0, on_accepted, b);
 	if (!a->asking)
 		batch_end(b, LINK_LOST);
 }
@@ -280,10 +280,10 @@ void accept_add(struct accept *a, struct post *p)
 	a->n_waiting++;
 }
 
-void accept_flush(struct accept *a, struct link *link)
+void accept_flush(struct accept *a, struct topology *redis)
 {
-	if (a->n_waiting > 0 && !link_up(link))
+	if (a->n_waiting > 0 && !topology_up(redis))
 		refuse_all(a);
 	else if (a->n_waiting > 0 && !a->asking)
-		ask(a, link);
+		ask(a, redis);
 }

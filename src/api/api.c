@@ -19,13 +19,13 @@ static void api_flush(struct ev_loop *loop, ev_prepare *prepare, int events)
 	struct api *api = prepare->data;
 
 	(void)events;
-	limiter_flush(&api->limiter, api->link);
-	accept_flush(&api->accept, api->link);
+	limiter_flush(&api->limiter, api->redis);
+	accept_flush(&api->accept, api->redis);
 	if (api->draining && server_idle(api->server))
 		ev_break(loop, EVBREAK_ALL);
 }
 
-static void api_on_link(void *data, bool up)
+static void api_on_redis(void *data, bool up)
 {
 	(void)data;
 	log_info(up ? "redis_ready" : "redis_away", LOG_STR("name", "api"));
@@ -113,7 +113,7 @@ static bool api_read_tls(const struct options *o, char **certificate, char **key
 	return true;
 }
 
-static bool api_start(struct api *api, const struct link_config *redis, struct error *err)
+static bool api_start(struct api *api, const struct topology_config *redis, struct error *err)
 {
 	const struct options *o = api->options;
 	char *certificate, *key;
@@ -135,7 +135,7 @@ static bool api_start(struct api *api, const struct link_config *redis, struct e
 	mem_free(certificate);
 	if (api->server == NULL)
 		return false;
-	api->link = link_open(api->loop, redis, api_on_link, api);
+	api->redis = topology_open(api->loop, redis, api_on_redis, api);
 	api_watch(api);
 	log_info("api_started", LOG_STR("host", *config.host != '\0' ? config.host : "*"),
 	         LOG_STR("scheme", config.certificate != NULL ? "https" : "http"),
@@ -143,11 +143,11 @@ static bool api_start(struct api *api, const struct link_config *redis, struct e
 	return true;
 }
 
-/* Whoever waits for Redis is answered LINK_LOST by link_close, and so its client. */
+/* Whoever waits for Redis is answered LINK_LOST by topology_close, and so its client. */
 static void api_end(struct api *api)
 {
 	api_unwatch(api);
-	link_close(api->link);
+	topology_close(api->redis);
 	limiter_free(&api->limiter);
 	accept_free(&api->accept);
 	server_close(api->server);
@@ -164,21 +164,21 @@ bool api_run(const struct options *o, const struct api_queues *queues, struct er
 		.queues = queues,
 		.started_at = clock_mono_us(),
 	};
-	struct link_config redis;
+	struct topology_config redis;
 	bool ok;
 
 	signal(SIGPIPE, SIG_IGN);
 	message_init();
 	if (!auth_load(&api.auth, o, err))
 		return false;
-	if (!link_config_parse(&redis, o->redis_url, err))
+	if (!topology_config_parse(&redis, o->redis_url, err))
 		return false;
-	redis.timeout_ms = (int)o->command_timeout;
+	redis.link.timeout_ms = (int)o->command_timeout;
 	accept_init(&api.accept, o);
 	limiter_init(&api.limiter, o);
 	command_init(&api.command);
 	ok = api_start(&api, &redis, err);
-	link_config_free(&redis);
+	topology_config_free(&redis);
 	if (!ok)
 		return false;
 	ev_run(api.loop, 0);

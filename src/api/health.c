@@ -48,7 +48,7 @@ void health_ready(struct request *r)
 	command_str(c, "PX");
 	command_int(c, PROBE_LIFE_MS);
 	mem_free(name);
-	if (!link_send(r->api->link, c, 0, on_probed, r))
+	if (!topology_send(r->api->redis, c, 0, on_probed, r))
 		request_refused(r, LINK_LOST);
 }
 

@@ -106,7 +106,7 @@ static void on_asked(void *data, enum link_result result, const redisReply *repl
 	mem_free(asked);
 }
 
-static void ask(struct limiter *l, struct link *link)
+static void ask(struct limiter *l, struct topology *redis)
 {
 	struct asked *asked = mem_zalloc(sizeof(*asked));
 	const char *client = TAILQ_FIRST(&l->waiting)->request->client;
@@ -129,7 +129,7 @@ static void ask(struct limiter *l, struct link *link)
 		asked->n++;
 	}
 	mem_free(key);
-	if (!link_send(link, &l->command, 0, on_asked, asked)) {
+	if (!topology_send(redis, &l->command, 0, on_asked, asked)) {
 		refuse(&asked->list, LINK_LOST);
 		mem_free(asked);
 	}
@@ -148,8 +148,8 @@ void limiter_add(struct limiter *l, struct request *r, size_t cost, limiter_fn *
 	TAILQ_INSERT_TAIL(&l->waiting, a, entry);
 }
 
-void limiter_flush(struct limiter *l, struct link *link)
+void limiter_flush(struct limiter *l, struct topology *redis)
 {
 	while (!TAILQ_EMPTY(&l->waiting))
-		ask(l, link);
+		ask(l, redis);
 }

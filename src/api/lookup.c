@@ -199,6 +199,6 @@ void lookup_run(struct request *r)
 	command_str(c, "HGETALL");
 	command_str(c, name);
 	mem_free(name);
-	if (!link_send(r->api->link, c, 0, on_read, r))
+	if (!topology_send(r->api->redis, c, 0, on_read, r))
 		request_refused(r, LINK_LOST);
 }

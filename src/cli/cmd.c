@@ -5,7 +5,7 @@
 
 #include "base/buf.h"
 #include "cli/human.h"
-#include "redis/link.h"
+#include "redis/topology_config.h"
 
 #define MAX_SAID 4096
 
@@ -29,16 +29,16 @@ int cmd_fail(int code, const char *format, ...)
 
 bool cmd_connect(const struct options *o, struct sync **s, int *code)
 {
-	struct link_config config;
+	struct topology_config config;
 	struct error err;
 
-	if (!link_config_parse(&config, o->redis_url, &err)) {
+	if (!topology_config_parse(&config, o->redis_url, &err)) {
 		*code = cmd_fail(CMD_USAGE, "REDIS_URL: %s", err.text);
 		return false;
 	}
-	config.timeout_ms = (int)o->command_timeout;
+	config.link.timeout_ms = (int)o->command_timeout;
 	*s = sync_open(&config, &err);
-	link_config_free(&config);
+	topology_config_free(&config);
 	if (*s != NULL)
 		return true;
 	*code = cmd_fail(CMD_REDIS, "%s", err.text);

@@ -13,7 +13,7 @@
 #include "mail/outcome.h"
 #include "provider/provider.h"
 #include "provider/registry.h"
-#include "redis/link.h"
+#include "redis/topology_config.h"
 
 #define MAX_ERRORS 8
 #define OUTPUT_BYTES (1 << 20)
@@ -53,11 +53,11 @@ static void add_error(struct report *r, const struct error *err)
 
 static void check_redis(struct report *r, const struct options *o)
 {
-	struct link_config config;
+	struct topology_config config;
 	struct error err;
 
-	if (link_config_parse(&config, o->redis_url, &err))
-		link_config_free(&config);
+	if (topology_config_parse(&config, o->redis_url, &err))
+		topology_config_free(&config);
 	else
 		add_error(r, &err);
 }

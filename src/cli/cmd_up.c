@@ -213,16 +213,16 @@ static void on_redis_end(struct ev_loop *loop, ev_child *child, int events)
 
 static bool look_connect(struct up *u, struct error *err)
 {
-	struct link_config config;
+	struct topology_config config;
 	const char *queue = queue_set_choose(&u->queues, -1)->list;
 
 	if (u->sync != NULL)
 		return true;
-	if (!link_config_parse(&config, u->options.redis_url, err))
+	if (!topology_config_parse(&config, u->options.redis_url, err))
 		return false;
-	config.timeout_ms = (int)u->args->options.command_timeout;
+	config.link.timeout_ms = (int)u->args->options.command_timeout;
 	u->sync = sync_open(&config, err);
-	link_config_free(&config);
+	topology_config_free(&config);
 	if (u->sync == NULL)
 		return false;
 	return u->demo.n > 0 || demo_push(&u->demo, u->sync, &u->options, queue, err);

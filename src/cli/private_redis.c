@@ -150,13 +150,13 @@ static bool run_server(struct private_redis *r, const char *data, struct error *
 
 static bool answers(const struct private_redis *r)
 {
-	struct link_config config;
+	struct topology_config config;
 	struct sync *s = NULL;
 	struct error err;
 
-	if (link_config_parse(&config, r->url, &err)) {
+	if (topology_config_parse(&config, r->url, &err)) {
 		s = sync_open(&config, &err);
-		link_config_free(&config);
+		topology_config_free(&config);
 	}
 	sync_close(s);
 	return s != NULL;

@@ -118,7 +118,7 @@ void attempt_ended(struct task *t, const char *provider)
 	t->over = false;
 	attempt_recipients(t, &accepted, &deferred);
 	policy_decide(&t->decision, &t->history, &p, provider, may, n_may, &t->outcome, deferred,
-	              redis_clock_now(&t->worker->clock), random_u64());
+	              redis_clock_now(&t->queue->clock), random_u64());
 	if (accepted && strcmp(t->decision.status, "failed") == 0) {
 		/* Some have it: the mail is sent, and `recipients` says who has not. */
 		t->decision.status = "sent";

@@ -7,29 +7,22 @@
 
 #define DOORBELL_MUTE_US 5000000
 
-/* The loop turns, and with it the queue looks whether the link is up. */
-static void doorbell_on_link(void *data, bool up)
-{
-	(void)data;
-	(void)up;
-}
-
-void doorbell_open(struct doorbell *d, struct ev_loop *loop, const struct queue_keys *keys,
-                   const struct options *o, const struct link_config *redis)
+void doorbell_open(struct doorbell *d, struct topology *redis, const struct queue_keys *keys,
+                   const struct options *o)
 {
 	*d = (struct doorbell){.keys = keys, .options = o};
 	command_init(&d->command);
-	d->link = link_open(loop, redis, doorbell_on_link, d);
+	d->line = topology_line_open(redis, keys->list);
 }
 
 void doorbell_close(struct doorbell *d)
 {
-	struct link *link = d->link;
+	struct topology_line *line = d->line;
 
-	d->link = NULL;
-	if (!link)
+	d->line = NULL;
+	if (!line)
 		return;
-	link_close(link);
+	topology_line_close(line);
 	command_free(&d->command);
 }
 
@@ -53,7 +46,7 @@ void doorbell_wait(struct doorbell *d)
 	int64_t block_ms = d->options->lease_ms / 3;
 	char seconds[32];
 
-	if (!d->link || d->ringing || !link_up(d->link) || clock_boot_us() < d->mute_until)
+	if (!d->line || d->ringing || !topology_line_up(d->line) || clock_boot_us() < d->mute_until)
 		return;
 	snprintf(seconds, sizeof(seconds), "%lld.%03lld", (long long)block_ms / 1000,
 	         (long long)block_ms % 1000);
@@ -64,6 +57,6 @@ void doorbell_wait(struct doorbell *d)
 	command_str(c, "RIGHT");
 	command_str(c, "LEFT");
 	command_str(c, seconds);
-	d->ringing = link_send(d->link, c, (int)(block_ms + d->options->command_timeout),
-	                       doorbell_on_rung, d);
+	d->ringing = topology_line_send(d->line, c, (int)(block_ms + d->options->command_timeout),
+	                                doorbell_on_rung, d);
 }

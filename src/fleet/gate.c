@@ -202,7 +202,7 @@ static size_t gate_wants(const struct gate *g)
 	return want < GATE_MAX_BATCH ? want : GATE_MAX_BATCH;
 }
 
-void gate_flush(struct gate *g, struct link *link)
+void gate_flush(struct gate *g, struct topology *redis)
 {
 	struct command *c = &g->command;
 	const struct options *o = g->options;
@@ -229,7 +229,7 @@ void gate_flush(struct gate *g, struct link *link)
 		command_int(c, r->ms);
 		command_str(c, r->reason);
 	}
-	if (!link_send(link, c, 0, gate_on_permits, g))
+	if (!topology_send(redis, c, 0, gate_on_permits, g))
 		return;
 	g->asking = true;
 	memcpy(g->sent, g->reports, g->n_reports * sizeof(g->reports[0]));

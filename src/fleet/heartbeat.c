@@ -139,25 +139,25 @@ static void heartbeat_on_control(void *data, enum link_result result, const redi
 	h->known = true;
 }
 
-static void heartbeat_send(struct heartbeat *h, struct link *link, link_fn *fn)
+static void heartbeat_send(struct heartbeat *h, struct topology *redis, link_fn *fn)
 {
-	if (!link_send(link, &h->command, 0, fn, h))
+	if (!topology_send(redis, &h->command, 0, fn, h))
 		log_debug("heartbeat_skipped", LOG_STR("key", h->workers_key));
 }
 
-void heartbeat_beat(struct heartbeat *h, struct link *link)
+void heartbeat_beat(struct heartbeat *h, struct topology *redis)
 {
 	struct command *c = &h->command;
 	int64_t now = redis_clock_now(&h->worker->clock);
 
-	if (!link_up(link))
+	if (!topology_up(redis))
 		return;
 	if (!h->checked) {
 		h->checked = true;
 		command_clear(c);
 		command_str(c, "INFO");
 		command_str(c, "memory");
-		heartbeat_send(h, link, heartbeat_on_memory);
+		heartbeat_send(h, redis, heartbeat_on_memory);
 	}
 	if (h->worker->clock.offset_ms != 0) {
 		command_clear(c);
@@ -165,33 +165,33 @@ void heartbeat_beat(struct heartbeat *h, struct link *link)
 		command_str(c, h->workers_key);
 		command_int(c, now);
 		command_str(c, h->worker->name);
-		heartbeat_send(h, link, heartbeat_on_ignored);
+		heartbeat_send(h, redis, heartbeat_on_ignored);
 		if (h->beats++ % HEARTBEAT_GONE_BEATS == 0) {
 			command_clear(c);
 			command_str(c, "ZREMRANGEBYSCORE");
 			command_str(c, h->workers_key);
 			command_str(c, "-inf");
 			command_int(c, now - HEARTBEAT_GONE_MS);
-			heartbeat_send(h, link, heartbeat_on_ignored);
+			heartbeat_send(h, redis, heartbeat_on_ignored);
 		}
 	}
 	if (!h->asking) {
 		command_clear(c);
 		command_str(c, "HGETALL");
 		command_str(c, h->control_key);
-		h->asking = link_send(link, c, 0, heartbeat_on_control, h);
+		h->asking = topology_send(redis, c, 0, heartbeat_on_control, h);
 	}
 }
 
-void heartbeat_leave(struct heartbeat *h, struct link *link)
+void heartbeat_leave(struct heartbeat *h, struct topology *redis)
 {
 	struct command *c = &h->command;
 
-	if (!link_up(link))
+	if (!topology_up(redis))
 		return;
 	command_clear(c);
 	command_str(c, "ZREM");
 	command_str(c, h->workers_key);
 	command_str(c, h->worker->name);
-	heartbeat_send(h, link, heartbeat_on_ignored);
+	heartbeat_send(h, redis, heartbeat_on_ignored);
 }

@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "fleet/timeline.h"
 #include "fleet/trial.h"
+#include "fleet/worker.h"
 #include "redis/script.h"
 
 #define QUEUE_BROKEN_US 5000000
@@ -40,8 +41,7 @@ static void queue_on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 }
 
 struct queue *queue_new(struct worker *w, struct ev_loop *loop, const char *name, long weight,
-                        const struct options *o, const struct link_config *redis,
-                        struct redis_clock *clock, struct error *err)
+                        const struct options *o, struct topology *redis, struct error *err)
 {
 	struct queue *q = mem_zalloc(sizeof(*q));
 
@@ -53,14 +53,14 @@ struct queue *queue_new(struct worker *w, struct ev_loop *loop, const char *name
 	q->loop = loop;
 	q->weight = weight;
 	q->options = o;
-	q->clock = clock;
+	q->redis = redis;
 	q->tick_us = lease_us(q) / 3;
 	q->paused = true; /* until mail:control was read */
 	TAILQ_INIT(&q->tasks);
 	TAILQ_INIT(&q->settling);
 	command_init(&q->command);
 	ev_init(&q->timer, queue_on_timer);
-	doorbell_open(&q->doorbell, loop, &q->keys, o, redis);
+	doorbell_open(&q->doorbell, redis, &q->keys, o);
 	return q;
 }
 
@@ -101,7 +101,7 @@ void queue_drain(struct queue *q)
 	doorbell_close(&q->doorbell);
 }
 
-void queue_reconnected(struct queue *q)
+static void queue_reconnected(struct queue *q)
 {
 	struct task *t;
 
@@ -276,7 +276,8 @@ static void queue_on_claimed(void *data, enum link_result result, const redisRep
 		queue_failed(q, result, reply);
 		return;
 	}
-	redis_clock_heard(q->clock, reply->element[0]->integer);
+	redis_clock_heard(&q->clock, reply->element[0]->integer);
+	redis_clock_heard(&q->worker->clock, reply->element[0]->integer);
 	queue_renewed(q, reply->element[4]);
 	n = reply->element[5]->elements / 5;
 	q->wake_at = reply->element[1]->integer == 0
@@ -349,8 +350,7 @@ static void add_ids(struct command *c, size_t n)
 	}
 }
 
-static void queue_claim(struct queue *q, struct link *link, size_t slots, size_t renewals,
-                        int64_t now)
+static void queue_claim(struct queue *q, size_t slots, size_t renewals, int64_t now)
 {
 	struct command *c = &q->command;
 
@@ -370,7 +370,7 @@ static void queue_claim(struct queue *q, struct link *link, size_t slots, size_t
 	command_int(c, (int64_t)renewals);
 	add_renewals(q, c, renewals, now);
 	add_ids(c, slots);
-	if (!link_send(link, c, 0, queue_on_claimed, q)) {
+	if (!topology_send(q->redis, c, 0, queue_on_claimed, q)) {
 		queue_failed(q, LINK_LOST, NULL);
 		return;
 	}
@@ -394,8 +394,9 @@ bool queue_hungry(const struct queue *q)
 {
 	int64_t now = clock_boot_us();
 
-	return !q->paused && !q->draining && !q->claiming && now >= q->broken_until &&
-	       now >= q->hold_until && (queue_due(q, now) || now >= q->tick_at);
+	return topology_serves(q->redis, q->keys.list) && !q->paused && !q->draining &&
+	       !q->claiming && now >= q->broken_until && now >= q->hold_until &&
+	       (queue_due(q, now) || now >= q->tick_at);
 }
 
 /* ---- settles --------------------------------------------------------------------------------- */
@@ -409,7 +410,7 @@ void queue_settle(struct queue *q, struct task *t)
 /* What this worker has put off is taken up in time, whoever else may be asleep. at: Redis's clock, ms. */
 static void queue_wake_by(struct queue *q, int64_t at)
 {
-	int64_t boot = clock_boot_us() + (at - redis_clock_now(q->clock)) * 1000;
+	int64_t boot = clock_boot_us() + (at - redis_clock_now(&q->clock)) * 1000;
 
 	if (q->wake_at == 0 || boot < q->wake_at)
 		q->wake_at = boot;
@@ -453,7 +454,7 @@ static void queue_on_settled(void *data, enum link_result result, const redisRep
 	mem_free(b);
 }
 
-static bool queue_send_settles(struct queue *q, struct link *link)
+static bool queue_send_settles(struct queue *q)
 {
 	size_t n = q->n_settling < QUEUE_MAX_BATCH ? q->n_settling : QUEUE_MAX_BATCH;
 	struct settle_batch *b = mem_alloc(sizeof(*b) + n * sizeof(b->tasks[0]));
@@ -472,7 +473,7 @@ static bool queue_send_settles(struct queue *q, struct link *link)
 	for (size_t i = 0; i < n; i++) {
 		struct task *t = TAILQ_FIRST(&q->settling);
 		int64_t at = t->decision.settle == SETTLE_DELAY ? t->decision.at
-		                                                : redis_clock_now(q->clock);
+		                                                : redis_clock_now(&q->clock);
 		TAILQ_REMOVE(&q->settling, t, place);
 		b->tasks[i] = t;
 		command_str(c, t->id);
@@ -482,7 +483,7 @@ static bool queue_send_settles(struct queue *q, struct link *link)
 		timeline_add_event(c, t);
 	}
 	q->n_settling -= n;
-	if (!link_send(link, c, 0, queue_on_settled, b)) {
+	if (!topology_send(q->redis, c, 0, queue_on_settled, b)) {
 		q->settles_in_flight += n;
 		queue_on_settled(b, LINK_LOST, NULL);
 		return false;
@@ -506,7 +507,7 @@ static void queue_on_swept(void *data, enum link_result result, const redisReply
 	}
 }
 
-static void queue_sweep(struct queue *q, struct link *link, int64_t now)
+static void queue_sweep(struct queue *q, int64_t now)
 {
 	struct command *c = &q->command;
 
@@ -521,7 +522,7 @@ static void queue_sweep(struct queue *q, struct link *link, int64_t now)
 	command_int(c, q->options->dead_ttl * 1000);
 	command_int(c, q->options->lease_ms);
 	command_int(c, QUEUE_SWEEP_IDS);
-	if (!link_send(link, c, 0, queue_on_swept, q))
+	if (!topology_send(q->redis, c, 0, queue_on_swept, q))
 		q->sweep_at = 0;
 }
 
@@ -547,11 +548,17 @@ static void queue_arm(struct queue *q, int64_t now)
 	ev_timer_start(q->loop, &q->timer);
 }
 
-void queue_flush(struct queue *q, struct link *link, size_t slots)
+void queue_flush(struct queue *q, size_t slots)
 {
 	int64_t now = clock_boot_us();
+	unsigned life = topology_life(q->redis, q->keys.list);
 	size_t renewals;
 
+	if (!topology_serves(q->redis, q->keys.list))
+		return;
+	if (q->life != life)
+		queue_reconnected(q);
+	q->life = life;
 	if (slots > QUEUE_MAX_BATCH)
 		slots = QUEUE_MAX_BATCH;
 	if (!queue_hungry(q))
@@ -559,18 +566,18 @@ void queue_flush(struct queue *q, struct link *link, size_t slots)
 	renewals = q->claiming || now < q->broken_until ? 0 : queue_renewals_due(q, now);
 	if (!q->claiming &&
 	    (slots > 0 || renewals > 0 || (now >= q->tick_at && now >= q->broken_until)))
-		queue_claim(q, link, slots, renewals, now);
+		queue_claim(q, slots, renewals, now);
 	if (!q->claiming && q->draining)
 		q->tick_at = now + q->tick_us;
 	while (now >= q->hold_until && (q->n_settling >= QUEUE_MAX_BATCH ||
 	                                (q->n_settling > 0 && q->settles_in_flight == 0))) {
-		if (!queue_send_settles(q, link))
+		if (!queue_send_settles(q))
 			break;
 	}
 	if (q->sweep_at == 0)
 		q->sweep_at = now + (int64_t)random_below((uint64_t)lease_us(q) / 2);
 	else if (now >= q->sweep_at && !q->draining)
-		queue_sweep(q, link, now);
+		queue_sweep(q, now);
 	if (q->dry && !q->paused && !q->draining && now >= q->broken_until && now >= q->hold_until)
 		doorbell_wait(&q->doorbell);
 	queue_arm(q, now);

@@ -35,9 +35,9 @@ struct batch {
 	struct task *tasks[];
 };
 
-void status_init(struct status *s, const struct options *o, struct redis_clock *clock)
+void status_init(struct status *s, const struct options *o)
 {
-	*s = (struct status){.options = o, .clock = clock};
+	*s = (struct status){.options = o};
 	for (int i = 0; i < STATUS_STEPS; i++)
 		TAILQ_INIT(&s->outbox[i]);
 	command_init(&s->command);
@@ -203,17 +203,25 @@ static void add_task(struct status *s, struct command *c, enum status_step step,
 		command_str(c, t->gate->provider->name);
 		command_int(c, t->history.attempts + 1);
 	} else {
-		timeline_add_finish(c, t, s->options, redis_clock_now(s->clock));
+		timeline_add_finish(c, t, s->options, redis_clock_now(&t->queue->clock));
 	}
 }
 
-static struct batch *batch_take(struct status *s, enum status_step step, size_t n)
+static struct batch *batch_new(struct status *s, enum status_step step, size_t n)
 {
 	struct batch *b = mem_alloc(sizeof(*b) + n * sizeof(b->tasks[0]));
 
 	b->status = s;
 	b->step = step;
 	b->n = n;
+	return b;
+}
+
+/* The first n of the outbox. */
+static struct batch *batch_take(struct status *s, enum status_step step, size_t n)
+{
+	struct batch *b = batch_new(s, step, n);
+
 	for (size_t i = 0; i < n; i++) {
 		b->tasks[i] = TAILQ_FIRST(&s->outbox[step]);
 		status_leave(s, step, b->tasks[i]);
@@ -221,7 +229,7 @@ static struct batch *batch_take(struct status *s, enum status_step step, size_t 
 	return b;
 }
 
-static bool batch_send(struct batch *b, struct link *link)
+static bool batch_send(struct batch *b, struct topology *redis)
 {
 	struct status *s = b->status;
 	struct command *c = &s->command;
@@ -237,7 +245,7 @@ static bool batch_send(struct batch *b, struct link *link)
 		for (size_t i = 0; i < b->n; i++)
 			add_task(s, c, b->step, b->tasks[i]);
 	}
-	if (!link_send(link, c, 0, status_on_reply, b)) {
+	if (!topology_send(redis, c, 0, status_on_reply, b)) {
 		batch_back(b);
 		mem_free(b);
 		return false;
@@ -246,16 +254,77 @@ static bool batch_send(struct batch *b, struct link *link)
 	return true;
 }
 
-void status_flush(struct status *s, struct link *link)
+static void flush_step(struct status *s, enum status_step step, struct topology *redis)
+{
+	size_t most = step == STATUS_ASK ? 1 : STATUS_MAX_BATCH;
+
+	while (s->n[step] >= most || (s->n[step] > 0 && s->in_flight[step] == 0)) {
+		size_t n = s->n[step] < most ? s->n[step] : most;
+		if (!batch_send(batch_take(s, step, n), redis))
+			return;
+	}
+}
+
+/* ---- on a cluster ------------------------------------------------------------------------------ */
+
+struct placed {
+	unsigned slot;
+	struct task *task;
+};
+
+static int by_slot(const void *a, const void *b)
+{
+	const struct placed *x = a, *y = b;
+	return x->slot < y->slot ? -1 : x->slot > y->slot;
+}
+
+/* Takes out of the outbox what can be sent now, sorted by slot; returns how many. */
+static size_t take_placed(struct status *s, enum status_step step, const struct topology *redis,
+                          struct placed *out)
+{
+	struct task *t, *next;
+	size_t n = 0;
+
+	for (t = TAILQ_FIRST(&s->outbox[step]); t; t = next) {
+		next = TAILQ_NEXT(t, place);
+		/* (a rival's queue is found when it is asked) */
+		if (step != STATUS_ASK && !topology_serves(redis, t->status_key))
+			continue;
+		status_leave(s, step, t);
+		out[n++] = (struct placed){topology_slot(redis, t->status_key), t};
+	}
+	qsort(out, n, sizeof(*out), by_slot);
+	return n;
+}
+
+static void flush_step_by_slot(struct status *s, enum status_step step, struct topology *redis)
+{
+	size_t most = step == STATUS_ASK ? 1 : STATUS_MAX_BATCH, n, i, end;
+	struct placed *placed;
+
+	if (s->n[step] == 0)
+		return;
+	placed = mem_array(s->n[step], sizeof(*placed));
+	n = take_placed(s, step, redis, placed);
+	for (i = 0; i < n; i = end) {
+		for (end = i + 1; end < n && end - i < most && placed[end].slot == placed[i].slot;)
+			end++;
+		struct batch *b = batch_new(s, step, end - i);
+		for (size_t j = i; j < end; j++)
+			b->tasks[j - i] = placed[j].task;
+		(void)!batch_send(b, redis);
+	}
+	mem_free(placed);
+}
+
+void status_flush(struct status *s, struct topology *redis)
 {
 	if (s->hold_until > clock_boot_us())
 		return;
 	for (int step = 0; step < STATUS_STEPS; step++) {
-		size_t most = step == STATUS_ASK ? 1 : STATUS_MAX_BATCH;
-		while (s->n[step] >= most || (s->n[step] > 0 && s->in_flight[step] == 0)) {
-			size_t n = s->n[step] < most ? s->n[step] : most;
-			if (!batch_send(batch_take(s, (enum status_step)step, n), link))
-				return;
-		}
+		if (topology_has_slots(redis))
+			flush_step_by_slot(s, (enum status_step)step, redis);
+		else
+			flush_step(s, (enum status_step)step, redis);
 	}
 }

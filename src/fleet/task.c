@@ -165,7 +165,7 @@ static void task_route(struct task *t)
 	int64_t at;
 
 	if (t->worker->stopping) {
-		task_settle_only(t, SETTLE_DELAY, redis_clock_now(&t->worker->clock));
+		task_settle_only(t, SETTLE_DELAY, redis_clock_now(&t->queue->clock));
 		return;
 	}
 	switch (worker_route(t->worker, t, &gate, &at)) {
@@ -196,7 +196,7 @@ static int64_t task_not_before(const struct task *t)
 /* Everything is known of the mail: may it be sent now? */
 static void task_consider(struct task *t)
 {
-	int64_t now = redis_clock_now(&t->worker->clock), start, due;
+	int64_t now = redis_clock_now(&t->queue->clock), start, due;
 
 	if (t->created_at == 0)
 		t->created_at = now;
@@ -225,7 +225,7 @@ static void task_take_back(struct task *t)
 	t->decision = (struct decision){
 		.status = "retrying",
 		.settle = SETTLE_DELAY,
-		.at = redis_clock_now(&t->worker->clock),
+		.at = redis_clock_now(&t->queue->clock),
 	};
 	outcome_set(&t->outcome, OUTCOME_RETRY, "taken_back", "");
 	task_finish(t);
@@ -293,7 +293,7 @@ static void task_peeked(struct task *t)
 		task_lost_attempt(t);
 	} else if ((strcmp(t->verdict_text, "scheduled") == 0 ||
 	            strcmp(t->verdict_text, "retrying") == 0) &&
-	           t->due_at > redis_clock_now(&t->worker->clock) + TASK_SOON_MS) {
+	           t->due_at > redis_clock_now(&t->queue->clock) + TASK_SOON_MS) {
 		/* An earlier claim wrote when it is due, and died before it settled. */
 		task_settle_only(t, SETTLE_DELAY, t->due_at);
 	} else {

@@ -102,7 +102,7 @@ enum route worker_route(struct worker *w, const struct task *t, struct gate **ga
 	/* Paused, or shut for long: it waits in Redis, where it needs no lease. */
 	if (wait > w->options->lease_ms * 2)
 		wait = w->options->lease_ms * 2;
-	*at = redis_clock_now(&w->clock) + wait;
+	*at = redis_clock_now(&t->queue->clock) + wait;
 	return ROUTE_WAIT;
 }
 
@@ -162,7 +162,7 @@ static void worker_flush_queues(struct worker *w)
 			if (share == 0 && q->doorbell.rang && worker_flows(w))
 				share = 1;
 		}
-		queue_flush(q, w->link, share);
+		queue_flush(q, share);
 	}
 }
 
@@ -212,23 +212,21 @@ static void worker_flush(struct ev_loop *loop, ev_prepare *prepare, int events)
 	}
 	if (w->rerouting)
 		worker_reroute(w);
-	if (!link_up(w->link))
+	if (!topology_up(w->redis))
 		return;
 	/* Claims first: renewals must be in Redis before what relies on them. */
 	worker_flush_queues(w);
-	status_flush(&w->status, w->link);
+	status_flush(&w->status, w->redis);
 	for (size_t i = 0; i < w->n_gates; i++)
-		gate_flush(w->gates[i], w->link);
+		gate_flush(w->gates[i], w->redis);
 }
 
-static void worker_on_link(void *data, bool up)
+static void worker_on_redis(void *data, bool up)
 {
 	struct worker *w = data;
 
-	for (size_t i = 0; up && i < w->n_queues; i++)
-		queue_reconnected(w->queues[i]);
 	if (up)
-		heartbeat_beat(&w->heartbeat, w->link);
+		heartbeat_beat(&w->heartbeat, w->redis);
 }
 
 /* Once a second: heartbeat; providers that have held a last byte for too long, since Redis is away
@@ -241,7 +239,7 @@ static void worker_on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 
 	(void)loop;
 	(void)events;
-	heartbeat_beat(&w->heartbeat, w->link);
+	heartbeat_beat(&w->heartbeat, w->redis);
 	worker_drop_retired(w);
 	for (size_t i = 0; i < w->n_queues; i++) {
 		TAILQ_FOREACH(t, &w->queues[i]->tasks, lease)
@@ -344,7 +342,7 @@ static void worker_on_reload(struct ev_loop *loop, ev_signal *signal, int events
 /* ---- start and end ------------------------------------------------------------------------------- */
 
 /* "mail:queue:high*6,mail:queue*3" */
-static bool worker_open_queues(struct worker *w, const struct link_config *redis, struct error *err)
+static bool worker_open_queues(struct worker *w, struct error *err)
 {
 	char *list = w->options->queues[0] != '\0' ? mem_strdup(w->options->queues)
 	                                           : mem_printf("%s:queue", w->options->key_prefix);
@@ -368,8 +366,7 @@ static bool worker_open_queues(struct worker *w, const struct link_config *redis
 		}
 		if (!ok)
 			break;
-		struct queue *q = queue_new(w, w->loop, name, weight, w->options, redis, &w->clock,
-		                            err);
+		struct queue *q = queue_new(w, w->loop, name, weight, w->options, w->redis, err);
 		if (!q)
 			ok = error_prefix(err, "QUEUES");
 		else
@@ -435,33 +432,35 @@ static bool worker_check_sender(const struct options *o, struct error *err)
 
 static bool worker_start(struct worker *w, struct error *err)
 {
-	struct link_config redis;
+	struct topology_config redis;
 	bool ok;
 
 	if (!worker_check_sender(w->options, err))
 		return false;
-	if (!link_config_parse(&redis, w->options->redis_url, err))
+	if (!topology_config_parse(&redis, w->options->redis_url, err))
 		return false;
-	redis.timeout_ms = (int)w->options->command_timeout;
-	mem_free(redis.name);
-	redis.name = mem_strdup(w->name);
-	ok = worker_open_gates(w, err) && worker_open_queues(w, &redis, err);
-	if (ok) {
-		w->link = link_open(w->loop, &redis, worker_on_link, w);
+	redis.link.timeout_ms = (int)w->options->command_timeout;
+	mem_free(redis.link.name);
+	redis.link.name = mem_strdup(w->name);
+	w->redis = topology_open(w->loop, &redis, worker_on_redis, w);
+	topology_config_free(&redis);
+	ok = worker_open_gates(w, err) && worker_open_queues(w, err);
+	if (ok)
 		worker_watch(w);
-	}
-	link_config_free(&redis);
 	return ok;
 }
 
 static void worker_stop(struct worker *w)
 {
-	if (w->link) {
+	if (ev_is_active(&w->tick)) {
 		worker_unwatch(w);
-		heartbeat_leave(&w->heartbeat, w->link);
+		heartbeat_leave(&w->heartbeat, w->redis);
 		ev_run(w->loop, EVRUN_NOWAIT); /* lets it out */
-		link_close(w->link);
 	}
+	for (size_t i = 0; i < w->n_queues; i++)
+		doorbell_close(&w->queues[i]->doorbell);
+	if (w->redis)
+		topology_close(w->redis);
 	for (size_t i = 0; i < w->n_queues; i++)
 		queue_free(w->queues[i]);
 	for (size_t i = 0; i < w->n_gates; i++)
@@ -486,7 +485,7 @@ bool worker_run(const struct options *o, bool until_empty, bool allow_mocks, str
 	message_init();
 	w.name = worker_make_name(o);
 	log_set_name(w.name);
-	status_init(&w.status, o, &w.clock);
+	status_init(&w.status, o);
 	heartbeat_init(&w.heartbeat, &w);
 	ok = worker_start(&w, err);
 	if (ok) {

@@ -16,6 +16,8 @@ bool greeting_ok(const struct greeting *g)
 
 bool greeting_command(struct command *c, const struct link_config *config, int step)
 {
+	if (step >= GREETING_ROLE && config->bare)
+		return false;
 	if (step >= GREETING_LOAD) {
 		const struct script_source *source = script_get(
 			(enum script)(step - GREETING_LOAD));

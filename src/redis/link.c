@@ -59,6 +59,7 @@ struct link {
 	struct greeting greeting;
 	unsigned greeting_left;  /* its commands without an answer */
 	enum link_remedy remedy; /* while HELD: what to do about it */
+	bool aimed;              /* elsewhere, and at once */
 	bool refused;            /* the greeting was, by configuration */
 	struct error reason;     /* why it is not up */
 
@@ -236,6 +237,13 @@ static void hang_up(struct link *l)
 	l->connection = NULL;
 }
 
+static void connect_now(struct link *l)
+{
+	ev_timer_stop(l->loop, &l->retry);
+	ev_timer_set(&l->retry, 0., 0.);
+	ev_timer_start(l->loop, &l->retry);
+}
+
 static void retry_later(struct link *l)
 {
 	unsigned doublings = l->tries < BACKOFF_DOUBLINGS ? l->tries : BACKOFF_DOUBLINGS;
@@ -327,7 +335,8 @@ static enum link_result note_error(struct link *l, const redisReply *reply)
 	const struct link_error *e = link_error_find(reply->str, reply->len);
 
 	l->stats.errors++;
-	if (e->remedy == LINK_REMEDY_NONE || (l->state != UP && l->state != HELD))
+	if (e->remedy == LINK_REMEDY_NONE || (l->config.cluster && e->of_slot) ||
+	    (l->state != UP && l->state != HELD))
 		return e->result;
 	set_state(l, HELD);
 	if (e->remedy > l->remedy)
@@ -392,6 +401,12 @@ static void recover(struct link *l)
 	answer_lost(l);
 	if (l->closed)
 		return;
+	if (l->aimed) {
+		l->aimed = false;
+		l->tries = 0;
+		connect_now(l);
+		return;
+	}
 	log_down(l);
 	retry_later(l);
 }
@@ -419,7 +434,9 @@ static void on_retry(struct ev_loop *loop, ev_timer *timer, int revents)
 	struct link *l = timer->data;
 	(void)revents;
 	enter(l);
-	if (l->state == WAITING) {
+	if (l->state == WAITING && !l->config.host && !l->config.path) {
+		/* link_aim will come */
+	} else if (l->state == WAITING) {
 		set_state(l, CONNECTING);
 		l->connection = connection_open(loop, &l->config, &events, l);
 	} else if (l->state == HELD) {
@@ -451,6 +468,30 @@ static void on_alarm(struct ev_loop *loop, ev_timer *timer, int revents)
 	leave(l);
 }
 
+/* --- where, and how ------------------------------------------------------------------------------ */
+
+void link_config_copy(struct link_config *to, const struct link_config *from)
+{
+	*to = *from;
+	to->host = mem_strdup(from->host);
+	to->path = mem_strdup(from->path);
+	to->user = mem_strdup(from->user);
+	to->password = mem_strdup(from->password);
+	to->name = mem_strdup(from->name);
+}
+
+void link_config_free(struct link_config *c)
+{
+	if (c->password)
+		mem_wipe(c->password, strlen(c->password));
+	mem_free(c->host);
+	mem_free(c->path);
+	mem_free(c->user);
+	mem_free(c->password);
+	mem_free(c->name);
+	memset(c, 0, sizeof(*c));
+}
+
 /* --- the interface ------------------------------------------------------------------------------ */
 
 /* A write to a closed connection is an error to be handled, not the end of the process. */
@@ -461,6 +502,13 @@ static void ignore_sigpipe(void)
 		signal(SIGPIPE, SIG_IGN);
 }
 
+static char *where(const struct link_config *config)
+{
+	if (config->path)
+		return mem_strdup(config->path);
+	return config->host ? mem_printf("%s:%d", config->host, config->port) : mem_strdup("");
+}
+
 struct link *link_open(struct ev_loop *loop, const struct link_config *config,
                        void (*on_change)(void *data, bool up), void *data)
 {
@@ -468,14 +516,8 @@ struct link *link_open(struct ev_loop *loop, const struct link_config *config,
 
 	ignore_sigpipe();
 	l->loop = loop;
-	l->config = *config;
-	l->config.host = mem_strdup(config->host);
-	l->config.path = mem_strdup(config->path);
-	l->config.user = mem_strdup(config->user);
-	l->config.password = mem_strdup(config->password);
-	l->config.name = mem_strdup(config->name);
-	l->where = config->path ? mem_strdup(config->path)
-	                        : mem_printf("%s:%d", config->host, config->port);
+	link_config_copy(&l->config, config);
+	l->where = where(config);
 	l->on_change = on_change;
 	l->data = data;
 	l->down_since_us = clock_mono_us();
@@ -504,6 +546,28 @@ void link_close(struct link *l)
 bool link_up(const struct link *l)
 {
 	return l->state == UP;
+}
+
+void link_aim(struct link *l, const char *host, int port)
+{
+	bool known = l->config.host && strcmp(l->config.host, host) == 0 && l->config.port == port;
+
+	if (known || l->closed)
+		return;
+	enter(l);
+	mem_free(l->config.host);
+	l->config.host = mem_strdup(host);
+	l->config.port = port;
+	mem_free(l->where);
+	l->where = where(&l->config);
+	if (l->state == WAITING) {
+		l->tries = 0;
+		connect_now(l);
+	} else {
+		error_set(&l->reason, "the server is %s now", l->where);
+		l->aimed = l->lost = true;
+	}
+	leave(l);
 }
 
 bool link_send(struct link *l, struct command *c, int deadline_ms, link_fn *fn, void *data)

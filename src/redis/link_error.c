@@ -5,32 +5,32 @@
 
 static const struct link_error errors[] = {
 	/* not executed, wait */
-	{"LOADING", LINK_AGAIN, LINK_REMEDY_WAIT},
-	{"BUSY", LINK_AGAIN, LINK_REMEDY_WAIT},
-	{"MASTERDOWN", LINK_AGAIN, LINK_REMEDY_WAIT},
-	{"CLUSTERDOWN", LINK_AGAIN, LINK_REMEDY_WAIT},
-	{"TRYAGAIN", LINK_AGAIN, LINK_REMEDY_WAIT},
+	{"LOADING", LINK_AGAIN, LINK_REMEDY_WAIT, false},
+	{"BUSY", LINK_AGAIN, LINK_REMEDY_WAIT, false},
+	{"MASTERDOWN", LINK_AGAIN, LINK_REMEDY_WAIT, false},
+	{"CLUSTERDOWN", LINK_AGAIN, LINK_REMEDY_WAIT, true},
+	{"TRYAGAIN", LINK_AGAIN, LINK_REMEDY_WAIT, true},
 	/* not executed, load and repeat */
-	{"NOSCRIPT", LINK_AGAIN, LINK_REMEDY_GREET},
+	{"NOSCRIPT", LINK_AGAIN, LINK_REMEDY_GREET, false},
 	/* not executed, go elsewhere */
-	{"READONLY", LINK_AGAIN, LINK_REMEDY_RECONNECT},
-	{"MOVED", LINK_AGAIN, LINK_REMEDY_RECONNECT},
-	{"ASK", LINK_AGAIN, LINK_REMEDY_RECONNECT},
-	{"UNBLOCKED", LINK_AGAIN, LINK_REMEDY_RECONNECT},
+	{"READONLY", LINK_AGAIN, LINK_REMEDY_RECONNECT, false},
+	{"MOVED", LINK_AGAIN, LINK_REMEDY_RECONNECT, true},
+	{"ASK", LINK_AGAIN, LINK_REMEDY_RECONNECT, true},
+	{"UNBLOCKED", LINK_AGAIN, LINK_REMEDY_RECONNECT, false},
 	/* refused */
-	{"OOM", LINK_NOMEM, LINK_REMEDY_NONE},
-	{"NOREPLICAS", LINK_REFUSED, LINK_REMEDY_NONE},
-	{"MISCONF", LINK_REFUSED, LINK_REMEDY_NONE},
+	{"OOM", LINK_NOMEM, LINK_REMEDY_NONE, false},
+	{"NOREPLICAS", LINK_REFUSED, LINK_REMEDY_NONE, false},
+	{"MISCONF", LINK_REFUSED, LINK_REMEDY_NONE, false},
 	/* somebody must change something */
-	{"NOAUTH", LINK_CONFIG, LINK_REMEDY_GREET},
-	{"WRONGPASS", LINK_CONFIG, LINK_REMEDY_NONE},
-	{"NOPERM", LINK_CONFIG, LINK_REMEDY_NONE},
-	{"CROSSSLOT", LINK_CONFIG, LINK_REMEDY_NONE},
-	{"DENIED", LINK_CONFIG, LINK_REMEDY_NONE},
+	{"NOAUTH", LINK_CONFIG, LINK_REMEDY_GREET, false},
+	{"WRONGPASS", LINK_CONFIG, LINK_REMEDY_NONE, false},
+	{"NOPERM", LINK_CONFIG, LINK_REMEDY_NONE, false},
+	{"CROSSSLOT", LINK_CONFIG, LINK_REMEDY_NONE, false},
+	{"DENIED", LINK_CONFIG, LINK_REMEDY_NONE, false},
 };
-static const struct link_error other = {"", LINK_ERROR, LINK_REMEDY_NONE};
-static const struct link_error too_many_clients = {"ERR", LINK_AGAIN, LINK_REMEDY_RECONNECT};
-static const struct link_error script_may_not = {"ERR", LINK_CONFIG, LINK_REMEDY_NONE};
+static const struct link_error other = {"", LINK_ERROR, LINK_REMEDY_NONE, false};
+static const struct link_error too_many_clients = {"ERR", LINK_AGAIN, LINK_REMEDY_RECONNECT, false};
+static const struct link_error script_may_not = {"ERR", LINK_CONFIG, LINK_REMEDY_NONE, false};
 
 static bool contains(const char *text, size_t len, const char *part)
 {

@@ -9,6 +9,7 @@
 
 struct sync {
 	redisContext *context;
+	struct link_config config;
 	char *where; /* for errors */
 };
 
@@ -78,14 +79,16 @@ static bool greet(struct sync *s, const struct link_config *config, struct error
 	return true;
 }
 
-struct sync *sync_open(const struct link_config *config, struct error *err)
+struct sync *sync_open(const struct topology_config *whole, struct error *err)
 {
+	const struct link_config *config = &whole->link;
 	struct sync *s = mem_zalloc(sizeof(*s));
 	struct sigaction now;
 
 	/* a write to a closed connection is an error to be told, not the end of the process */
 	if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
 		signal(SIGPIPE, SIG_IGN);
+	link_config_copy(&s->config, config);
 	s->where = config->path ? mem_strdup(config->path)
 	                        : mem_printf("%s:%d", config->host, config->port);
 	if (connect_context(s, config, err) && greet(s, config, err))
@@ -100,6 +103,7 @@ void sync_close(struct sync *s)
 		return;
 	if (s->context)
 		redisFree(s->context);
+	link_config_free(&s->config);
 	mem_free(s->where);
 	mem_free(s);
 }
@@ -109,7 +113,7 @@ static bool load_scripts(struct sync *s, struct error *err)
 	struct greeting g;
 	greeting_init(&g);
 	for (int step = GREETING_LOAD; step < GREETING_END; step++)
-		if (!greet_step(s, NULL, &g, step, err))
+		if (!greet_step(s, &s->config, &g, step, err))
 			return false;
 	if (!greeting_ok(&g))
 		return error_set(err, "%s", g.reason.text);

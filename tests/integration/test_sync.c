@@ -12,20 +12,20 @@
 #include "support/redis_server.h"
 #include "support/wait.h"
 
-static struct link_config config_of(const char *url)
+static struct topology_config config_of(const char *url)
 {
-	struct link_config c;
+	struct topology_config c;
 	struct error err;
-	if (!link_config_parse(&c, url, &err))
+	if (!topology_config_parse(&c, url, &err))
 		fail_msg("%s", err.text);
 	return c;
 }
 
 static struct sync *open_at(const char *url, struct error *err)
 {
-	struct link_config c = config_of(url);
+	struct topology_config c = config_of(url);
 	struct sync *s = sync_open(&c, err);
-	link_config_free(&c);
+	topology_config_free(&c);
 	return s;
 }
 
@@ -154,8 +154,8 @@ static void test_silent_server_is_given_up(void **state)
 	struct error err = {""};
 	(void)state;
 	struct redis_server *server = redis_server_start(NULL);
-	struct link_config c = config_of(redis_server_url(server));
-	c.timeout_ms = 300;
+	struct topology_config c = config_of(redis_server_url(server));
+	c.link.timeout_ms = 300;
 	struct sync *s = sync_open(&c, &err);
 	assert_non_null(s);
 	redis_server_pause(server);
@@ -166,7 +166,7 @@ static void test_silent_server_is_given_up(void **state)
 	assert_true(sync_lost(s));
 	redis_server_resume(server);
 	sync_close(s);
-	link_config_free(&c);
+	topology_config_free(&c);
 	redis_server_free(server);
 }
 

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "redis/topology_config.h"
 #include "support/tmpdir.h"
 
 /* What rides in a command's data pointer. */
@@ -24,14 +25,17 @@ struct tag {
 struct link_world *link_world_new(struct redis_server *server, const char *url)
 {
 	struct link_world *w = mem_zalloc(sizeof(*w));
+	struct topology_config config;
 	struct error err;
 	w->loop = ev_loop_new(EVFLAG_AUTO);
 	assert_non_null(w->loop);
 	w->server = server;
 	w->close_at_answer = w->close_at_up = w->close_at_down = -1;
 	w->stderr_fd = -1;
-	if (!link_config_parse(&w->config, url, &err))
+	if (!topology_config_parse(&config, url, &err))
 		fail_msg("%s", err.text);
+	link_config_copy(&w->config, &config.link);
+	topology_config_free(&config);
 	return w;
 }
 

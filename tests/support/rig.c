@@ -30,20 +30,20 @@ struct rig {
 static int setup(void **state, struct redis_server *server)
 {
 	struct rig *r = calloc(1, sizeof(*r));
-	struct link_config config;
+	struct topology_config config;
 	struct error err;
 
 	assert_non_null(r);
 	r->server = server;
 	command_init(&r->command);
 	buf_init(&r->ran, MAX_TEXT);
-	if (!link_config_parse(&config, redis_server_url(server), &err))
+	if (!topology_config_parse(&config, redis_server_url(server), &err))
 		fail_msg("%s", err.text);
-	config.timeout_ms = TIMEOUT_MS;
+	config.link.timeout_ms = TIMEOUT_MS;
 	r->sync = sync_open(&config, &err);
 	if (!r->sync)
 		fail_msg("%s", err.text);
-	link_config_free(&config);
+	topology_config_free(&config);
 	rig_watch(r, true);
 	*state = r;
 	return 0;

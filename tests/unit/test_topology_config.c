@@ -7,13 +7,13 @@
 
 #include <cmocka.h>
 
-#include "redis/link.h"
+#include "redis/topology_config.h"
 
-static struct link_config parsed(const char *url)
+static struct topology_config parsed(const char *url)
 {
-	struct link_config c;
+	struct topology_config c;
 	struct error err = {""};
-	if (!link_config_parse(&c, url, &err))
+	if (!topology_config_parse(&c, url, &err))
 		fail_msg("%s: %s", url, err.text);
 	return c;
 }
@@ -21,60 +21,60 @@ static struct link_config parsed(const char *url)
 static void test_host_with_everything(void **state)
 {
 	(void)state;
-	struct link_config c = parsed("redis://worker:p%40ss:w@cache.example:7000/12");
-	assert_string_equal(c.host, "cache.example");
-	assert_null(c.path);
-	assert_int_equal(c.port, 7000);
-	assert_string_equal(c.user, "worker");
-	assert_string_equal(c.password, "p@ss:w");
-	assert_int_equal(c.database, 12);
-	assert_string_equal(c.name, "");
-	assert_true(c.timeout_ms > 0);
-	link_config_free(&c);
+	struct topology_config c = parsed("redis://worker:p%40ss:w@cache.example:7000/12");
+	assert_string_equal(c.link.host, "cache.example");
+	assert_null(c.link.path);
+	assert_int_equal(c.link.port, 7000);
+	assert_string_equal(c.link.user, "worker");
+	assert_string_equal(c.link.password, "p@ss:w");
+	assert_int_equal(c.link.database, 12);
+	assert_string_equal(c.link.name, "");
+	assert_true(c.link.timeout_ms > 0);
+	topology_config_free(&c);
 }
 
 static void test_host_with_nothing(void **state)
 {
 	(void)state;
-	struct link_config c = parsed("redis://cache.example");
-	assert_int_equal(c.port, 6379);
-	assert_string_equal(c.user, "");
-	assert_string_equal(c.password, "");
-	assert_int_equal(c.database, 0);
-	link_config_free(&c);
+	struct topology_config c = parsed("redis://cache.example");
+	assert_int_equal(c.link.port, 6379);
+	assert_string_equal(c.link.user, "");
+	assert_string_equal(c.link.password, "");
+	assert_int_equal(c.link.database, 0);
+	topology_config_free(&c);
 	c = parsed("redis://:secret@[::1]:1/");
-	assert_string_equal(c.host, "::1");
-	assert_string_equal(c.user, "");
-	assert_string_equal(c.password, "secret");
-	assert_int_equal(c.database, 0);
-	link_config_free(&c);
+	assert_string_equal(c.link.host, "::1");
+	assert_string_equal(c.link.user, "");
+	assert_string_equal(c.link.password, "secret");
+	assert_int_equal(c.link.database, 0);
+	topology_config_free(&c);
 	c = parsed("redis://");
-	assert_string_equal(c.host, "127.0.0.1");
-	link_config_free(&c);
+	assert_string_equal(c.link.host, "127.0.0.1");
+	topology_config_free(&c);
 }
 
 static void test_unix_socket(void **state)
 {
 	(void)state;
-	struct link_config c = parsed("unix:///run/redis/redis.sock?db=3");
-	assert_null(c.host);
-	assert_string_equal(c.path, "/run/redis/redis.sock");
-	assert_int_equal(c.database, 3);
-	link_config_free(&c);
+	struct topology_config c = parsed("unix:///run/redis/redis.sock?db=3");
+	assert_null(c.link.host);
+	assert_string_equal(c.link.path, "/run/redis/redis.sock");
+	assert_int_equal(c.link.database, 3);
+	topology_config_free(&c);
 	c = parsed("unix://:secret@/run/redis.sock");
-	assert_string_equal(c.path, "/run/redis.sock");
-	assert_string_equal(c.password, "secret");
-	link_config_free(&c);
+	assert_string_equal(c.link.path, "/run/redis.sock");
+	assert_string_equal(c.link.password, "secret");
+	topology_config_free(&c);
 }
 
 static void assert_refused(const char *url, const char *reason)
 {
-	struct link_config c;
+	struct topology_config c;
 	struct error err = {""};
-	assert_false(link_config_parse(&c, url, &err));
+	assert_false(topology_config_parse(&c, url, &err));
 	if (!strstr(err.text, reason))
 		fail_msg("%s: %s", url, err.text);
-	link_config_free(&c); /* harmless after a failure */
+	topology_config_free(&c); /* harmless after a failure */
 }
 
 static void test_bad_urls_are_refused_with_the_reason(void **state)
@@ -103,10 +103,10 @@ static void test_bad_urls_are_refused_with_the_reason(void **state)
 
 static void test_errors_hold_no_secret(void **state)
 {
-	struct link_config c;
+	struct topology_config c;
 	struct error err = {""};
 	(void)state;
-	assert_false(link_config_parse(&c, "redis://joe:hunter2@h/nonsense", &err));
+	assert_false(topology_config_parse(&c, "redis://joe:hunter2@h/nonsense", &err));
 	assert_null(strstr(err.text, "hunter2"));
 	assert_null(strstr(err.text, "joe"));
 }

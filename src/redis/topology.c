@@ -1,0 +1,127 @@
+#include "redis/topology.h"
+
+#include <sys/queue.h>
+
+#include "base/mem.h"
+
+struct topology_line {
+	TAILQ_ENTRY(topology_line) entry;
+	struct topology *topology;
+	struct link *link;
+};
+
+struct topology {
+	struct ev_loop *loop;
+	struct topology_config config;
+	void (*on_change)(void *data, bool up);
+	void *data;
+	struct link *link;
+	unsigned life; /* how often it came up */
+	TAILQ_HEAD(, topology_line) lines;
+};
+
+static void on_link(void *data, bool up)
+{
+	struct topology *t = data;
+
+	t->life += up;
+	t->on_change(t->data, up);
+}
+
+struct topology *topology_open(struct ev_loop *loop, const struct topology_config *config,
+                               void (*on_change)(void *data, bool up), void *data)
+{
+	struct topology *t = mem_zalloc(sizeof(*t));
+
+	t->loop = loop;
+	topology_config_copy(&t->config, config);
+	t->on_change = on_change;
+	t->data = data;
+	TAILQ_INIT(&t->lines);
+	t->link = link_open(loop, &t->config.link, on_link, t);
+	return t;
+}
+
+void topology_close(struct topology *t)
+{
+	link_close(t->link);
+	topology_config_free(&t->config);
+	mem_free(t);
+}
+
+bool topology_up(const struct topology *t)
+{
+	return link_up(t->link);
+}
+
+bool topology_serves(const struct topology *t, const char *key)
+{
+	(void)key;
+	return link_up(t->link);
+}
+
+unsigned topology_life(const struct topology *t, const char *key)
+{
+	(void)key;
+	return t->life;
+}
+
+unsigned topology_slot(const struct topology *t, const char *key)
+{
+	(void)t;
+	(void)key;
+	return 0;
+}
+
+bool topology_has_slots(const struct topology *t)
+{
+	return t->config.kind == TOPOLOGY_CLUSTER;
+}
+
+bool topology_send(struct topology *t, struct command *c, int deadline_ms, link_fn *fn, void *data)
+{
+	return link_send(t->link, c, deadline_ms, fn, data);
+}
+
+void topology_send_everywhere(struct topology *t, struct command *c, link_fn *fn, void *data)
+{
+	(void)!link_send(t->link, c, 0, fn, data);
+}
+
+/* --- lines -------------------------------------------------------------------------------------- */
+
+/* The loop turns, and with it whoever has the line looks whether it is up. */
+static void on_line(void *data, bool up)
+{
+	(void)data;
+	(void)up;
+}
+
+struct topology_line *topology_line_open(struct topology *t, const char *key)
+{
+	struct topology_line *l = mem_zalloc(sizeof(*l));
+
+	(void)key;
+	l->topology = t;
+	l->link = link_open(t->loop, &t->config.link, on_line, l);
+	TAILQ_INSERT_TAIL(&t->lines, l, entry);
+	return l;
+}
+
+void topology_line_close(struct topology_line *l)
+{
+	TAILQ_REMOVE(&l->topology->lines, l, entry);
+	link_close(l->link);
+	mem_free(l);
+}
+
+bool topology_line_up(const struct topology_line *l)
+{
+	return link_up(l->link);
+}
+
+bool topology_line_send(struct topology_line *l, struct command *c, int deadline_ms, link_fn *fn,
+                        void *data)
+{
+	return link_send(l->link, c, deadline_ms, fn, data);
+}
