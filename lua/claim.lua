@@ -11,7 +11,9 @@
 --       oom     1: memory is full, nothing was claimed, renewals were made
 --       lost    ids whose renewal was refused: the job has passed to another worker, or is settled
 --       jobs    flat: id, token, adoptions, kind, payload
---               kind: new | again | big (payload is its size in bytes) | poison (payload is "")
+--               kind: new | again | big (payload is its size in bytes) | poison (do not touch the payload)
+--               A job that was handed out once is not big any more, even if the limit is lower now:
+--               it may have been begun.
 --       fault   why the list cannot be read (it is of another type), else ""
 -- Slot   the queue's.
 -- Repeat A renewal repeated is a renewal. A call repeated with the same fresh ids pops nothing more
@@ -19,7 +21,8 @@
 --       their lease and are adopted.
 --
 -- Order: what doorbells moved, then what is due, then what dead workers left, then the list.
--- A claim count is "claims" or "claims:adoptions"; an absent one means claimed once, never adopted.
+-- A claim count is "claims" or "claims:adoptions"; an absent one means claimed once, never adopted. The
+-- claims of a job that was only ever told as big have a "b" behind them.
 local list, arrivals, jobs, leases, delayed, claims, clock =
 	KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local lease, max = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -113,6 +116,7 @@ local function pop(from, left)
 			stored[#stored + 1] = id
 			stored[#stored + 1] = payload
 			if size > max_job then
+				redis.call('HSET', claims, id, '1b')
 				put(id, 1, 0, 'big', tostring(size))
 				bytes = bytes + size
 			elseif bytes > 0 and bytes + size > max_bytes then
@@ -140,26 +144,27 @@ local function reclaim(zset, adopted)
 	end
 	local seen_counts, counts, taken, gone = redis.call('HMGET', claims, unpack(ids)), {}, {}, {}
 	for i, id in ipairs(ids) do
-		local token, adoptions = string.match(seen_counts[i] or '1', '^(%d+):?(%d*)$')
+		local token, big, adoptions = string.match(seen_counts[i] or '1', '^(%d+)(b?):?(%d*)$')
 		token, adoptions = (tonumber(token) or 1) + 1, (tonumber(adoptions) or 0) + adopted
 		local size = redis.call('HSTRLEN', jobs, id)
+		big = size > max_job and (big == 'b' or token == 1) and 'b' or ''
 		if size == 0 and redis.call('HEXISTS', jobs, id) == 0 then
 			gone[#gone + 1] = id -- settled, or lost in a failover
-		elseif bytes > 0 and size <= max_job and bytes + size > max_bytes then
+		elseif bytes > 0 and big == '' and bytes + size > max_bytes then
 			bytes = max_bytes
 			break
 		else
-			if adopted == 1 and adoptions > poison_after then
-				put(id, token, adoptions, 'poison', '')
-			elseif size > max_job then
+			if big == 'b' then
 				put(id, token, adoptions, 'big', tostring(size))
 			else
-				put(id, token, adoptions, token == 1 and 'new' or 'again', redis.call('HGET', jobs, id))
+				local poison = adopted == 1 and adoptions > poison_after
+				local kind = poison and 'poison' or token == 1 and 'new' or 'again'
+				put(id, token, adoptions, kind, redis.call('HGET', jobs, id))
 				bytes = bytes + size
 			end
 			taken[#taken + 1] = id
 			counts[#counts + 1] = id
-			counts[#counts + 1] = adoptions > 0 and token .. ':' .. adoptions or tostring(token)
+			counts[#counts + 1] = token .. big .. (adoptions > 0 and ':' .. adoptions or '')
 		end
 	end
 	if #taken > 0 then

@@ -22,7 +22,7 @@ for i = 2, #ARGV do
 		else
 			local count = redis.call('HGET', claims, id)
 			if count then
-				redis.call('HSET', claims, id, string.match(count, '^%d+'))
+				redis.call('HSET', claims, id, string.match(count, '^%d+b?'))
 			end
 			redis.call('ZADD', delayed, now, id)
 		end

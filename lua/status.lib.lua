@@ -45,6 +45,7 @@ local function take(key, owner, becomes, fingerprint, to, subject, fresh)
 	return { 'status', becomes, 'fingerprint', fingerprint, 'to', to, 'subject', subject }
 end
 
+-- rival: see there; 'begun': the caller owned the key once and was taken over, it is no duplicate.
 -- becomes: the status that the caller gives it; '' leaves it as it is (a new one is then queued).
 local function judge(key, owner, token, fingerprint, to, subject, rival, becomes)
 	local seen = redis.pcall('HMGET', key, 'owner', 'status', 'token', 'fingerprint')
@@ -85,7 +86,9 @@ local function judge(key, owner, token, fingerprint, to, subject, rival, becomes
 	if seen[4] ~= fingerprint then
 		return 'conflict', seen[1], stored
 	elseif FINAL[status] or rival == 'alive' then
-		redis.pcall('HINCRBY', key, 'duplicates', 1) -- memory may be full, and it is only a count
+		if rival ~= 'begun' then
+			redis.pcall('HINCRBY', key, 'duplicates', 1) -- memory may be full, and it is only a count
+		end
 		return 'duplicate', status, stored
 	elseif rival == seen[1] then
 		-- Its owner was lost with a failover: this job takes over what is known.

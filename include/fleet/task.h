@@ -117,7 +117,8 @@ struct task {
 
 	/* what finish and settle write */
 	struct decision decision;
-	char *note_key;     /* of a job that is not valid: where its reason is noted, too; NULL none or done */
+	char *note_key;     /* of a job that is not read: the status under its own key, where its reason is noted, too; NULL none or done */
+	bool noting;        /* that is being written */
 };
 
 TAILQ_HEAD(task_list, task);

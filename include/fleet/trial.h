@@ -22,6 +22,9 @@ struct trial_payload {
  * the count of adoptions is what remains). Blocks for as long as the child runs. */
 size_t trial_run(const struct trial_payload *payloads, size_t n, const struct options *o) MUST_CHECK;
 
+/* The idempotencyKey of a payload that kills, made out in a child without parsing it: a new string, or NULL. */
+char *trial_key(const struct trial_payload *payload) MUST_CHECK;
+
 /* What is done with each payload in the child; a test replaces it by something that dies. */
 extern void (*trial_work)(const struct trial_payload *payload, const struct options *o);
 

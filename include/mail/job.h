@@ -104,6 +104,9 @@ void job_free(struct job *j); /* NULL is fine */
  * follows the only "idempotencyKey" in it. */
 char *job_key_of_invalid(const char *payload, size_t len) MUST_CHECK;
 
+/* The same without parsing the payload: what follows the only "idempotencyKey" in it. */
+char *job_key_unparsed(const char *payload, size_t len) MUST_CHECK;
+
 /* 1-256 bytes of ASCII or UTF-8 without control characters and without braces. */
 bool job_key_valid(const char *key, size_t len);
 

@@ -71,6 +71,7 @@ static const struct {
 	{"final", VERDICT_FINAL},     {"duplicate", VERDICT_DUPLICATE},
 	{"rival", VERDICT_RIVAL},     {"conflict", VERDICT_CONFLICT},
 	{"late", VERDICT_LATE},       {"foreign", VERDICT_FOREIGN},
+	{"ended", VERDICT_OK},
 };
 
 /* "final sent": the verdict, and the status or owner that goes with it. */
@@ -189,7 +190,7 @@ static void add_identity(struct command *c, const struct task *t)
 
 	command_str(c, t->owner);
 	command_int(c, t->token);
-	command_str(c, j ? j->fingerprint : "-");
+	command_str(c, t->noting ? "" : j ? j->fingerprint : "-");
 	command_arg(c, to, timeline_cut(to, STATUS_MAX_FIELD));
 	command_arg(c, subject, timeline_cut(subject, STATUS_MAX_FIELD));
 }

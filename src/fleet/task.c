@@ -10,6 +10,7 @@
 #include "fleet/gate.h"
 #include "fleet/queue.h"
 #include "fleet/status.h"
+#include "fleet/trial.h"
 #include "fleet/worker.h"
 #include "redis/keys.h"
 
@@ -334,28 +335,37 @@ static void task_begun(struct task *t)
 	}
 }
 
+/* Not read: its reason is to be found under its own key, too, and what that says of an earlier claim
+ * ends. */
+static void task_note(struct task *t)
+{
+	mem_free(t->status_key);
+	t->status_key = t->note_key;
+	t->note_key = NULL;
+	t->key = t->status_key + t->key_at;
+	t->noting = true;
+	task_finish(t);
+}
+
 static void task_finished(struct task *t)
 {
 	switch (t->verdict) {
 	case VERDICT_OK:
 	case VERDICT_FOREIGN:
 		if (t->note_key) {
-			/* Not valid: its reason is to be found under its own key, too. */
-			mem_free(t->status_key);
-			t->status_key = t->note_key;
-			t->note_key = NULL;
-			t->key = t->status_key + t->key_at;
-			t->owner[0] = '\0';
-			task_finish(t);
+			task_note(t);
 			return;
 		}
+		if (t->noting && t->verdict == VERDICT_OK)
+			t->decision.status = t->verdict_text; /* failed, or held */
 		task_settle(t);
 		break;
 	case VERDICT_LATE:
 		task_drop(t, "attempt_late");
 		break;
 	case VERDICT_ERROR:
-		if (t->outcome.kind == OUTCOME_SENT || strncmp(t->key, "auto-", 5) == 0) {
+		if (t->outcome.kind == OUTCOME_SENT || t->noting ||
+		    strncmp(t->key, "auto-", 5) == 0) {
 			log_error("status_unusable", LOG_STR("id", t->id),
 			          LOG_STR("key", t->status_key), LOG_STR("error", t->verdict_text));
 			task_settle(t);
@@ -471,12 +481,16 @@ void task_advance(struct task *t, enum task_event event)
 
 /* ---- the payload ----------------------------------------------------------------------------- */
 
-static void task_invalid(struct task *t, const char *code, const char *text)
+/* key: its own, where that could be made out; it is freed. */
+static void task_invalid(struct task *t, const char *code, const char *text, char *key)
 {
 	t->decision = (struct decision){.status = "failed", .settle = SETTLE_BURY};
 	outcome_set(&t->outcome, OUTCOME_REJECTED, code, text);
 	snprintf(t->decision.error, sizeof(t->decision.error), "%s: %s", code, text);
 	task_name_auto(t);
+	if (key)
+		t->note_key = keys_status(t->worker->options->key_prefix, key);
+	mem_free(key);
 	log_warn("job_invalid", LOG_STR("id", t->id), LOG_STR("queue", t->queue->keys.list),
 	         LOG_STR("error", t->decision.error));
 }
@@ -485,24 +499,20 @@ void task_parse(struct task *t, const char *payload, size_t len)
 {
 	const struct options *o = t->worker->options;
 	struct buf faults;
-	char *key;
 
 	if (t->kind == TASK_POISON) {
-		task_invalid(t, "poison", "it kills the worker that takes it");
+		task_invalid(t, "poison", "it kills the worker that takes it",
+		             trial_key(&(struct trial_payload){payload, len}));
 		return;
 	}
 	if (t->kind == TASK_BIG) {
-		task_invalid(t, "job_too_large", "the job is larger than MAX_JOB_BYTES");
+		task_invalid(t, "job_too_large", "the job is larger than MAX_JOB_BYTES", NULL);
 		return;
 	}
 	buf_init(&faults, TASK_MAX_FAULTS);
 	t->job = job_parse(payload, len, o, &faults);
 	if (!t->job) {
-		task_invalid(t, "invalid_job", buf_str(&faults));
-		key = job_key_of_invalid(payload, len);
-		if (key)
-			t->note_key = keys_status(o->key_prefix, key);
-		mem_free(key);
+		task_invalid(t, "invalid_job", buf_str(&faults), job_key_of_invalid(payload, len));
 	} else if (t->job->key[0] != '\0') {
 		task_name(t, t->job->key);
 	} else {

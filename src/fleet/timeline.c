@@ -129,7 +129,7 @@ void timeline_add_finish(struct command *c, const struct task *t, const struct o
 
 	command_str(c, d->status);
 	command_int(c, timeline_ttl(d, o, now));
-	command_str(c, line);
+	command_str(c, t->begun ? line : ""); /* nothing leaves before begin */
 	command_int(c, (int64_t)f.n);
 	for (size_t i = 0; i < f.n; i++) {
 		command_str(c, f.list[i].name);

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "mail/job.h"
 #include "mail/message.h"
 
@@ -48,6 +49,43 @@ static void trial_child(int out, const struct trial_payload *payloads, size_t n,
 	_exit(0);
 }
 
+static void trial_key_child(int out, const struct trial_payload *payload)
+{
+	char *key;
+
+	alarm(TRIAL_SECONDS);
+	key = job_key_unparsed(payload->bytes, payload->len);
+	_exit(key && write(out, key, strlen(key)) < 0);
+}
+
+/* *end: the reading end of a pipe in the parent, the writing one in the child. Returns as fork does. */
+static pid_t trial_fork(int *end)
+{
+	int ends[2];
+	pid_t child;
+
+	if (pipe(ends) != 0)
+		return -1;
+	child = fork();
+	if (child < 0)
+		log_warn("trial_skipped", LOG_STR("error", strerror(errno)));
+	*end = child == 0 ? ends[1] : ends[0];
+	close(child == 0 ? ends[0] : ends[1]);
+	if (child < 0)
+		close(ends[0]);
+	return child;
+}
+
+/* Did it live to its end? */
+static bool trial_wait(pid_t child)
+{
+	int status = 0;
+
+	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 static size_t trial_survived(int in)
 {
 	char bytes[256];
@@ -65,27 +103,33 @@ static size_t trial_survived(int in)
 size_t trial_run(const struct trial_payload *payloads, size_t n, const struct options *o)
 {
 	size_t survived;
-	int ends[2], status = 0;
-	pid_t child;
+	int end;
+	pid_t child = trial_fork(&end);
 
-	if (pipe(ends) != 0)
+	if (child < 0)
 		return n;
-	child = fork();
-	if (child == 0) {
-		close(ends[0]);
-		trial_child(ends[1], payloads, n, o);
-	}
-	close(ends[1]);
-	if (child < 0) {
-		log_warn("trial_skipped", LOG_STR("error", strerror(errno)));
-		close(ends[0]);
-		return n;
-	}
-	survived = trial_survived(ends[0]);
-	close(ends[0]);
-	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-		;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return n;
-	return survived < n ? survived : n;
+	if (child == 0)
+		trial_child(end, payloads, n, o);
+	survived = trial_survived(end);
+	close(end);
+	return trial_wait(child) || survived > n ? n : survived;
+}
+
+char *trial_key(const struct trial_payload *payload)
+{
+	char key[JOB_MAX_KEY + 1];
+	size_t n = 0;
+	ssize_t got;
+	int end;
+	pid_t child = trial_fork(&end);
+
+	if (child < 0)
+		return NULL;
+	if (child == 0)
+		trial_key_child(end, payload);
+	while (n < sizeof(key) &&
+	       ((got = read(end, key + n, sizeof(key) - n)) > 0 || (got < 0 && errno == EINTR)))
+		n += got > 0 ? (size_t)got : 0;
+	close(end);
+	return trial_wait(child) && job_key_valid(key, n) ? mem_strndup(key, n) : NULL;
 }

@@ -150,9 +150,8 @@ static char *read_string(const char *at, const char *end)
 	return key;
 }
 
-/* What follows the only `"idempotencyKey":` in a text that is no JSON. (Within a string its quotes
- * would be escaped.) */
-static char *search_key(const char *payload, size_t len)
+/* (Within a string its quotes would be escaped.) */
+char *job_key_unparsed(const char *payload, size_t len)
 {
 	static const char name[] = "\"" KEY_FIELD "\"";
 	const size_t n_name = sizeof(name) - 1;
@@ -177,7 +176,7 @@ char *job_key_of_invalid(const char *payload, size_t len)
 	char *key;
 
 	if (tree == NULL)
-		return search_key(payload, len);
+		return job_key_unparsed(payload, len);
 	key = cJSON_IsObject(tree) ? valid_copy(cJSON_GetObjectItemCaseSensitive(tree, KEY_FIELD))
 	                           : NULL;
 	cJSON_Delete(tree);

@@ -131,6 +131,8 @@ static void test_poison(void **state)
 	assert_string_equal(bytes, killer);
 	snprintf(key, sizeof(key), "auto-%s", dead->element[0]->str);
 	fleet_expect(f, key, "status", "failed");
+	/* also under its own key, which had to be made out without parsing it */
+	fleet_expect(f, "killer", "status", "failed");
 	free(killer);
 	killer = fleet_field(f, key, "error");
 	assert_int_equal(strncmp(killer, "poison: ", 8), 0);
@@ -139,6 +141,54 @@ static void test_poison(void **state)
 	free(killer);
 	freeReplyObject(dead);
 	fleet_free(f);
+}
+
+static bool is_held_back(void *arg)
+{
+	const struct mourned *m = arg;
+	char *status = fleet_field(m->fleet, "killer", "status");
+	bool is = strcmp(status, "sending") == 0;
+
+	free(status);
+	return is;
+}
+
+/* One that had begun before it was seen to kill: its mail may have been sent, and does not stay
+ * `sending`. Tried again, it stays with its provider. */
+static void test_poison_that_had_begun(void **state)
+{
+	struct fleet *f = fleet_start(NULL);
+	struct sink *sink = sink_start();
+	struct mourned m = {.fleet = f};
+	const char *preload = preload_setting();
+	char *error;
+
+	(void)state;
+	if (!preload) {
+		print_message("skipped: preload.c cannot be compiled: %s\n", preload_why());
+		fleet_free(f);
+		sink_free(sink);
+		skip();
+	}
+	fleet_set(f, "PROVIDER_PRIMARY=%s", sink_dsn(sink, ""));
+	sink_stay(sink);
+	m.worker = fleet_worker(f, NULL);
+	fleet_push_to(f, "killer", "hold-dot.f@example.com",
+	              ",\"metadata\":{\"a\":\"I-KILL-WORKERS\"}");
+	wait_until(is_held_back, &m, 0);
+	process_kill(m.worker);
+	sink_go(sink);
+	fleet_worker(f, (const char *const[]){preload, "PRELOAD_KILLER=I-KILL-WORKERS", NULL});
+	fleet_wait_status(f, "killer", "held");
+	fleet_wait_settled(f, NULL);
+	assert_int_equal(fleet_dead_count(f, NULL), 1);
+	fleet_expect(f, "killer", "attempt:1", "primary unknown worker_lost 0ms");
+	fleet_expect(f, "killer", "pinned", "primary");
+	error = fleet_field(f, "killer", "error");
+	assert_int_equal(strncmp(error, "poison: ", 8), 0);
+	free(error);
+	fleet_free(f);
+	sink_free(sink);
 }
 
 static bool is_dead_or_buried(void *arg)
@@ -183,6 +233,7 @@ static void test_poison_in_earnest(void **state)
 	dead = redis_server_cmd(fleet_redis(f), "ZRANGE {mail:queue}:dead 0 -1");
 	snprintf(key, sizeof(key), "auto-%s", dead->element[0]->str);
 	fleet_expect(f, key, "status", "failed");
+	fleet_expect(f, "killer", "status", "failed");
 	error = fleet_field(f, key, "error");
 	assert_int_equal(strncmp(error, "poison: ", 8), 0);
 	assert_int_equal(sink_copies(sink, "killer"), 0);
@@ -246,14 +297,50 @@ static void test_owner_lost(void **state)
 	fleet_free(f);
 }
 
+static bool is_reported_late(void *f)
+{
+	char *line = fleet_field(f, "taken", "late:1");
+	bool is = strncmp(line, "primary sent 250 ", 17) == 0;
+
+	free(line);
+	return is;
+}
+
+/* The job is lost while its provider has the mail, a repeat takes over, and then the first one's
+ * reply comes: it changes nothing, and leaves a trace. */
+static void test_owner_lost_in_flight(void **state)
+{
+	struct fleet *f = fleet_start(NULL);
+	struct sink *sink = sink_start();
+
+	(void)state;
+	fleet_set(f, "PROVIDER_PRIMARY=%s", sink_dsn(sink, ""));
+	fleet_set(f, "ON_UNKNOWN=hold");
+	sink_stay(sink);
+	fleet_worker(f, NULL);
+	fleet_push_to(f, "taken", "hold-dot.f@example.com", "");
+	fleet_wait_status(f, "taken", "sending");
+	lose_job(f);
+	fleet_push_to(f, "taken", "hold-dot.f@example.com", "");
+	fleet_wait_status(f, "taken", "held");
+	sink_go(sink);
+	wait_until(is_reported_late, f, 0);
+	fleet_expect(f, "taken", "status", "held");
+	fleet_wait_settled(f, NULL);
+	fleet_free(f);
+	sink_free(sink);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_storm),
 		cmocka_unit_test(test_poison),
+		cmocka_unit_test(test_poison_that_had_begun),
 		cmocka_unit_test(test_poison_in_earnest),
 		cmocka_unit_test(test_orphan),
 		cmocka_unit_test(test_owner_lost),
+		cmocka_unit_test(test_owner_lost_in_flight),
 	};
 
 	cmocka_set_test_filter(getenv("TEST"));

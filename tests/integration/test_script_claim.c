@@ -266,6 +266,38 @@ static void test_a_big_job_is_told_by_its_size(void **state)
 	assert_string_equal(
 		c.jobs, "new1:2:1:big:101 new2:2:1:again:yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy");
 	claim_free(&c);
+	/* and as a dead letter that is tried again */
+	rig_expect(r, "ok", SCRIPT_SETTLE, SETTLE_KEYS, "0 new1 2 bury 5 0");
+	rig_expect(r, "1", SCRIPT_REQUEUE, JOBS " " DELAYED " " CLAIMS " " DEAD, "retry new1");
+	c = claim_make(r, l);
+	assert_string_equal(c.jobs, "new1:3:0:big:101");
+	claim_free(&c);
+	/* until there is a larger limit, which is the end of its being big */
+	claim_outlive(r);
+	l.max_job = 101;
+	c = claim_make(r, l);
+	assert_non_null(strstr(c.jobs, "new1:4:1:again:xxxx"));
+	claim_free(&c);
+}
+
+/* FAULTS 6. A smaller limit, or a worker that has one, does not bury what was handed out before: it
+ * may have been begun, and nobody could say under which key. */
+static void test_a_job_that_was_handed_out_does_not_become_big(void **state)
+{
+	struct rig *r = claim_begin(state);
+	struct claim_limits l = {.max = 1, .max_job = 100};
+
+	push_sized(r, 'x', 100);
+	struct claim c = claim_make(r, l);
+	assert_non_null(strstr(c.jobs, "new1:1:0:new:xxxx"));
+	claim_free(&c);
+	l.max_job = 99;
+	for (int i = 1; i <= 2; i++) {
+		claim_outlive(r);
+		c = claim_make(r, l);
+		assert_non_null(strstr(c.jobs, ":again:xxxx"));
+		claim_free(&c);
+	}
 }
 
 /* Big jobs are moved though not answered: a claim must not move hundreds of them. */
@@ -535,6 +567,7 @@ int main(void)
 		cmocka_unit_test(test_a_job_over_the_budget_still_comes),
 		cmocka_unit_test(test_the_budget_holds_for_delayed_jobs),
 		cmocka_unit_test(test_a_big_job_is_told_by_its_size),
+		cmocka_unit_test(test_a_job_that_was_handed_out_does_not_become_big),
 		cmocka_unit_test(test_big_jobs_count_into_the_budget),
 		cmocka_unit_test(test_when_to_wake),
 		cmocka_unit_test(test_what_waits_is_counted),

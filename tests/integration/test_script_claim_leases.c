@@ -95,7 +95,7 @@ static void test_a_job_adopted_three_times_is_poison(void **state)
 	for (int i = 4; i <= 5; i++) { /* also when who was to bury it died */
 		char want[64];
 		claim_outlive(r);
-		snprintf(want, sizeof(want), "new1:%d:%d:poison:", i + 1, i);
+		snprintf(want, sizeof(want), "new1:%d:%d:poison:deadly", i + 1, i);
 		claim_expect(r, 1, want);
 	}
 	rig_sees(r, "deadly", "HGET " JOBS " new1");

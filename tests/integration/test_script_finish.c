@@ -160,33 +160,84 @@ static void test_another_job_has_the_key(void **state)
 	static const struct finish_case cases[] = {
 		{"owner=q#b fingerprint=G status=sending", "q#a 1 F", "failed", "1 error x",
 	         "'conflict q#b'", NULL},
-		{"owner=q#b fingerprint=F status=sending", "q#a 1 F", "scheduled", "1 error x",
-	         "'rival q#b'", NULL},
 	};
 	CHECK_ALL(state, cases);
+	/* nothing has left: there is nothing to report late */
 	struct rig *r = rig_begin(state);
+	rig_store(r, K, "owner=q#b fingerprint=F status=sending");
+	rig_expect_twice(r, "'rival q#b'", "'rival q#b'", SCRIPT_FINISH, K,
+	                 "q#a 1 F a@x.org Hi scheduled %d '' 0", TTL);
+	rig_hash(r, K, "status=sending !late:1 !duplicates");
+	r = rig_begin(state);
 	rig_store(r, K, "owner=q#b fingerprint=F status=sent");
-	rig_expect(r, "duplicate", SCRIPT_FINISH, K, "q#a 1 F a@x.org Hi scheduled %d line 0", TTL);
+	rig_expect(r, "duplicate", SCRIPT_FINISH, K, "q#a 1 F a@x.org Hi scheduled %d '' 0", TTL);
 	rig_hash(r, K, "owner=q#b status=sent duplicates=1");
 }
 
-/* Jobs that are not valid own nothing; their reason shows while nobody owns the key (DESIGN A4). */
-static void test_a_note_about_an_invalid_job(void **state)
+/* Jobs that are not read own nothing; their reason shows while nobody owns the key (DESIGN A4). */
+static void test_a_note_about_a_job_that_was_not_read(void **state)
 {
 	static const struct finish_case cases[] = {
-		{"", "'' 1 ''", "failed", "1 error 'invalid: no recipient'", "ok",
+		{"", "q#a 1 ''", "failed", "1 error 'invalid: no recipient'", "foreign",
 	         "status=failed 'error=invalid: no recipient' !owner !fingerprint !to !token"},
-		{"status=failed error=older", "'' 1 ''", "failed", "1 error newer", "ok",
+		{"status=failed error=older", "q#a 1 ''", "failed", "1 error newer", "foreign",
 	         "status=failed error=newer !owner"},
-		{"owner=q#b fingerprint=F status=sent", "'' 1 ''", "failed", "1 error x", "foreign",
-	         NULL},
-		{"owner=q#b fingerprint=F status=queued", "'' 1 ''", "failed", "1 error x",
+		/* accepted by the API: it may be this very job */
+		{"status=queued fingerprint=F", "q#a 1 ''", "failed", "1 error x", "foreign",
+	         "status=failed error=x !owner"},
+		{"owner=q#b fingerprint=F status=sent", "q#a 1 ''", "failed", "1 error x",
 	         "foreign", NULL},
-		{"owner=q#b fingerprint=F status=failed", "'' 1 ''", "failed", "1 error x",
+		{"owner=q#b fingerprint=F status=queued", "q#a 1 ''", "failed", "1 error x",
 	         "foreign", NULL},
-		{"status=queued fingerprint=F", "'' 1 ''", "failed", "1 error x", "foreign", NULL},
-		{"status=scheduled", "'' 1 ''", "failed", "1 error x", "foreign", NULL},
-		{"status=cancelled", "'' 1 ''", "failed", "1 error x", "foreign", NULL},
+		{"owner=q#b fingerprint=F status=failed", "q#a 1 ''", "failed", "1 error x",
+	         "foreign", NULL},
+		{"status=scheduled", "q#a 1 ''", "failed", "1 error x", "foreign", NULL},
+		{"status=cancelled", "q#a 1 ''", "failed", "1 error x", "foreign", NULL},
+	};
+	CHECK_ALL(state, cases);
+}
+
+/* FAULTS 6. An earlier claim of it had the key: the mail does not stay as that left it. */
+static void test_a_job_that_is_not_read_ends_its_mail(void **state)
+{
+	static const struct finish_case cases[] = {
+		{SENDING, "q#a 5 ''", "failed", "1 error poison", "'ended held'",
+	         "status=held error=poison token=5 pinned=primary "
+	         "'attempt:1=primary unknown worker_lost 0ms' owner=q#a fingerprint=F"},
+		{"owner=q#a fingerprint=F status=retrying pinned=p next_attempt_at=9", "q#a 5 ''",
+	         "failed", "1 error poison", "'ended held'",
+	         "status=held error=poison !next_attempt_at !attempt:1"},
+		{"owner=q#a fingerprint=F status=retrying token=4 next_attempt_at=9", "q#a 5 ''",
+	         "failed", "1 error poison", "'ended failed'",
+	         "status=failed error=poison !next_attempt_at !pinned token=5"},
+		{"owner=q#a fingerprint=F status=queued", "q#a 1 ''", "failed", "1 error poison",
+	         "'ended failed'", "status=failed error=poison"},
+		/* settled by an earlier claim */
+		{"owner=q#a fingerprint=F status=sent", "q#a 5 ''", "failed", "1 error poison",
+	         "'final sent'", NULL},
+		{"owner=q#a fingerprint=F status=held token=4", "q#a 5 ''", "failed", "1 error x",
+	         "'final held'", NULL},
+		{"owner=q#a fingerprint=F status=cancelled token=5", "q#a 5 ''", "failed",
+	         "1 error x", "'final cancelled'", NULL},
+		/* a newer claim has been here */
+		{"owner=q#a fingerprint=F status=sending token=6", "q#a 5 ''", "failed",
+	         "1 error x", "late", NULL},
+	};
+	CHECK_ALL(state, cases);
+}
+
+/* FAULTS 5b. Its job was lost and a rival took the mail over: what it had begun leaves a trace. */
+static void test_it_was_taken_over(void **state)
+{
+	static const struct finish_case cases[] = {
+		{"owner=q#b fingerprint=F status=sending token=1", "q#a 1 F", "sent",
+	         "1 message_id m", "late",
+	         "owner=q#b status=sending 'late:1=primary sent 250 2.0.0 12ms' !message_id"},
+		{"owner=q#b fingerprint=F status=sent", "q#a 2 F", "sent", "0", "late",
+	         "owner=q#b status=sent 'late:2=primary sent 250 2.0.0 12ms'"},
+		/* it does not take the place of another line */
+		{"owner=q#b fingerprint=F status=sent late:1=line", "q#a 1 F", "sent", "0", "late",
+	         "late:1=line"},
 	};
 	CHECK_ALL(state, cases);
 }
@@ -220,7 +271,7 @@ static void test_a_batch_is_answered_one_by_one(void **state)
 	rig_store(r, K, SENDING);
 	rig_store(r, K3, "owner=q#c fingerprint=F status=cancelled");
 	redis_server_do(rig_server(r), "SET " K2 " oops");
-	char *note = rig_call(r, SCRIPT_FINISH, K2, "'' 1 '' '' '' failed %d '' 1 error invalid",
+	char *note = rig_call(r, SCRIPT_FINISH, K2, "q#b 1 '' '' '' failed %d '' 1 error invalid",
 	                      TTL);
 	assert_memory_equal(note, "'error WRONGTYPE", 16);
 	free(note);
@@ -229,10 +280,10 @@ static void test_a_batch_is_answered_one_by_one(void **state)
 		"q#a 1 F a@x.org Hi sent %d line 3 attempt:1 l error '' provider secondary"
 		"  q#b 1 F a@x.org Hi sent %d line 1 error x"
 		"  q#c 1 F a@x.org Hi sent %d line 2 error x attempt:1 y"
-		"  '' 1 '' '' '' failed %d '' 1 error invalid",
+		"  q#d 1 '' '' '' failed %d '' 1 error invalid",
 		TTL, TTL, TTL, TTL);
 	assert_memory_equal(answer, "ok 'error WRONGTYPE", 19);
-	assert_non_null(strstr(answer, "' 'final cancelled' ok"));
+	assert_non_null(strstr(answer, "' 'final cancelled' foreign"));
 	free(answer);
 	rig_hash(r, K, "status=sent attempt:1=l provider=secondary !error");
 	rig_sees(r, "8",
@@ -291,7 +342,9 @@ int main(void)
 		cmocka_unit_test(test_tokens_fence),
 		cmocka_unit_test(test_what_is_settled_stays),
 		cmocka_unit_test(test_another_job_has_the_key),
-		cmocka_unit_test(test_a_note_about_an_invalid_job),
+		cmocka_unit_test(test_a_note_about_a_job_that_was_not_read),
+		cmocka_unit_test(test_a_job_that_is_not_read_ends_its_mail),
+		cmocka_unit_test(test_it_was_taken_over),
 		cmocka_unit_test(test_it_lives_as_long_as_it_is_told),
 		cmocka_unit_test(test_a_batch_is_answered_one_by_one),
 		cmocka_unit_test(test_full_memory_does_not_stop_it),

@@ -193,9 +193,10 @@ static void test_who_lost_its_key_is_shut_out(void **state)
 	rig_expect(r, "[mine queued" NOTHING, SCRIPT_PEEK, K, "%d  q#a 1 F e@x.org Hi q#b", TTL);
 	rig_expect(r, "[rival q#a]", SCRIPT_PEEK, K, "%d  q#b 8 F e@x.org Hi ''", TTL);
 	rig_expect(r, "'rival q#a'", SCRIPT_BEGIN, K, "%d  q#b 7 F e@x.org Hi primary 1", TTL);
-	rig_expect(r, "'rival q#a'", SCRIPT_FINISH, K, "q#b 7 F e@x.org Hi sent %d line 0", TTL);
+	rig_expect(r, "'rival q#a'", SCRIPT_FINISH, K, "q#b 7 F e@x.org Hi scheduled %d '' 0", TTL);
+	rig_expect(r, "late", SCRIPT_FINISH, K, "q#b 7 F e@x.org Hi sent %d line 0", TTL);
 	rig_expect(r, "ok", SCRIPT_BEGIN, K, "%d  q#a 1 F e@x.org Hi primary 1", TTL);
-	rig_hash(r, K, "owner=q#a status=sending");
+	rig_hash(r, K, "owner=q#a status=sending late:7=line");
 }
 
 /* peek shuts an earlier claim of the same job out, wherever that one stands. */

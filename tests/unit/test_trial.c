@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "base/mem.h"
 #include "mail/message.h"
 
 static const struct options options;
@@ -75,11 +76,38 @@ static void test_real_jobs_and_broken_ones_are_survived(void **state)
 	assert_int_equal(trial_run(p, 4, &o), 4);
 }
 
+static void test_the_key_of_one_that_kills(void **state)
+{
+	static const struct {
+		const char *text, *key;
+	} cases[] = {
+		{"{\"idempotencyKey\" : \"a\\u0062c\", \"to\":1}", "abc"},
+		{"not even JSON, \"idempotencyKey\":\"k\" ", "k"},
+		{"{\"body\":\"\\\"idempotencyKey\\\":\\\"no\\\"\"}", NULL},
+		{"{\"idempotencyKey\":\"{}\"}", NULL},
+		{"{\"idempotencyKey\":7}", NULL},
+		{"", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct trial_payload p = {cases[i].text, strlen(cases[i].text)};
+		char *key = trial_key(&p);
+
+		if (cases[i].key)
+			assert_string_equal(key, cases[i].key);
+		else
+			assert_null(key);
+		mem_free(key);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names_the_one_that_kills),
 		cmocka_unit_test(test_all_harmless),
+		cmocka_unit_test(test_the_key_of_one_that_kills),
 		cmocka_unit_test(test_real_jobs_and_broken_ones_are_survived),
 	};
 
