@@ -5,12 +5,14 @@
 --        then for each mail 7: owner, token, fingerprint, to, subject, provider, attempt
 -- Returns one text for each mail:
 --        ok                 the byte may leave
+--        ok <created_at>    the same; nobody had claimed the mail before, and the API accepted it then (ms)
 --        unknown            an earlier claim of this job was sending, and nobody knows what became of it
 --        stale              a newer claim of this job has been here: stop
 --        final <status>     settled already (sent by an earlier claim, or cancelled meanwhile)
 --        duplicate, rival <owner>, conflict, error <text>      see status.lib
 -- Slot   the mail's; all KEYS of one call are in one slot (on a cluster: one call a slot).
--- Repeat With the same token: the same answer, the same state. Only `duplicates` may count one twice.
+-- Repeat With the same token: the same answer (of ok <created_at> only the ok), the same state. Only
+--        `duplicates` may count one twice.
 --#include status
 local out = {}
 
@@ -32,6 +34,9 @@ local function begin(i)
 		set[n + 5], set[n + 6] = 'updated_at', now_text
 		redis.call('HSET', key, unpack(set))
 		expire(key, ARGV[1])
+		if status == 'queued' and stored == 0 then
+			return 'ok ' .. (redis.call('HGET', key, 'created_at') or '')
+		end
 		return 'ok'
 	elseif verdict == 'duplicate' or verdict == 'stale' then
 		return verdict

@@ -2,7 +2,7 @@
  * it ended.
  *
  * A claim makes at most one. The provider raises TASK_ON_READY when it holds all but the last byte, and
- * TASK_ON_DONE, with t->outcome and t->took_ms filled, when it is over. */
+ * TASK_ON_DONE, with t->outcome and t->took_us filled, when it is over. */
 #ifndef FLEET_ATTEMPT_H
 #define FLEET_ATTEMPT_H
 
@@ -21,7 +21,7 @@ void attempt_free(struct task *t);
 
 /* t->outcome is how it ended at this provider (which need not be t->gate's: an earlier claim may have
  * made the attempt): decides what follows (t->decision, t->history, t->recipients), tells the
- * breaker, logs it. */
+ * breaker, logs it, counts it. */
 void attempt_ended(struct task *t, const char *provider);
 
 #endif

@@ -19,6 +19,7 @@
 #include "base/options.h"
 #include "fleet/doorbell.h"
 #include "fleet/redis_clock.h"
+#include "fleet/stats.h"
 #include "fleet/task.h"
 #include "redis/command.h"
 #include "redis/keys.h"
@@ -36,6 +37,7 @@ struct queue {
 	struct redis_clock clock; /* of the server that has the queue */
 	unsigned life;            /* of that server, when it was last asked */
 	struct queue_keys keys;
+	struct stats_row *stats; /* the worker's */
 	long weight;
 	struct doorbell doorbell;
 	bool paused;         /* by mail:control */

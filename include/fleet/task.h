@@ -112,11 +112,13 @@ struct task {
 	bool over;          /* outcome is filled; only begin's answer is awaited */
 	struct delivery delivery;
 	int64_t sent_at; /* mono clock, µs, when the provider got it */
-	int64_t took_ms;
+	int64_t handed_at; /* the same by Redis's clock, ms */
+	int64_t took_us; /* from then to its answer */
 	struct outcome outcome;
 
 	/* what finish and settle write */
 	struct decision decision;
+	bool settle_lost;   /* settle's answer was lost: `gone` may be our own doing */
 	char *note_key;     /* of a job that is not read: the status under its own key, where its reason is noted, too; NULL none or done */
 	bool noting;        /* that is being written */
 };
@@ -131,6 +133,9 @@ struct task *task_new(struct worker *w, struct queue *q, const char *id, int64_t
 void task_free(struct task *t);
 
 void task_advance(struct task *t, enum task_event event);
+
+/* Since when could its mail have been sent (accepted, first claimed, sendAt)? Redis's clock, ms. */
+int64_t task_since(const struct task *t);
 
 /* Parses the payload of a new task; then TASK_ON_CLAIMED may be raised. */
 void task_parse(struct task *t, const char *payload, size_t len);

@@ -21,6 +21,7 @@
 #include "fleet/queue.h"
 #include "fleet/redis_clock.h"
 #include "fleet/route.h"
+#include "fleet/stats.h"
 #include "fleet/status.h"
 #include "provider/registry.h"
 #include "redis/topology.h"
@@ -37,6 +38,7 @@ struct worker {
 	struct topology *redis;
 	struct redis_clock clock; /* of whichever server was heard last; each queue has its own */
 	struct status status;
+	struct stats stats;
 	struct gate *gates[WORKER_MAX_GATES]; /* in failover order, retired ones last */
 	size_t n_gates;
 	struct queue *queues[WORKER_MAX_QUEUES];

@@ -23,6 +23,7 @@ struct queue_keys {
 	char *dead;     /* {mail:queue}:dead        zset   id → when, ms */
 	char *events;   /* {mail:queue}:events      stream */
 	char *clock;    /* {mail:queue}:clock       hash   when the queue was last claimed from */
+	char *stats;    /* {mail:queue}:stats       hash   what became of its mails, counted */
 };
 
 /* name: 1 to KEYS_MAX_QUEUE printable characters, no braces, no spaces, no commas, no asterisk. */
@@ -36,6 +37,7 @@ char *keys_workers(const char *prefix) MUST_CHECK;                      /* mail:
 char *keys_control(const char *prefix) MUST_CHECK;                      /* mail:control */
 char *keys_client(const char *prefix, const char *client) MUST_CHECK;   /* mail:limit:client:<client> */
 char *keys_ready(const char *prefix) MUST_CHECK;                        /* mail:ready */
+char *keys_stats(const char *prefix) MUST_CHECK;                        /* mail:stats */
 
 /* Redis Cluster's slot of a key: CRC16-XMODEM of the hash tag, or of the whole key, mod 16384
  * (the Redis Cluster specification, "Hash tags"). */

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "fleet/count.h"
 #include "fleet/gate.h"
 #include "fleet/worker.h"
 #include "mail/message.h"
@@ -21,7 +22,7 @@ static void attempt_on_done(struct delivery *d, const struct outcome *o)
 	struct task *t = d->data;
 
 	t->outcome = *o;
-	t->took_ms = (clock_mono_us() - t->sent_at) / 1000;
+	t->took_us = clock_mono_us() - t->sent_at;
 	t->delivering = false;
 	task_advance(t, TASK_ON_DONE);
 }
@@ -46,6 +47,7 @@ void attempt_start(struct task *t)
 			recipients_read(t->recipients, strlen(t->recipients), t->job, d->rcpts);
 	}
 	t->sent_at = clock_mono_us();
+	t->handed_at = redis_clock_now(&t->queue->clock);
 	t->delivering = true;
 	provider_send(t->gate->provider, d);
 }
@@ -133,5 +135,6 @@ void attempt_ended(struct task *t, const char *provider)
 	         LOG_STR("provider", provider), LOG_INT("attempt", t->history.attempts),
 	         LOG_STR("outcome", outcome_name(t->outcome.kind)),
 	         LOG_STR("code", t->outcome.code), LOG_STR("status", t->decision.status),
-	         LOG_INT("ms", t->took_ms));
+	         LOG_INT("ms", t->took_us / 1000));
+	count_attempt(t, provider);
 }

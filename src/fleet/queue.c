@@ -178,6 +178,8 @@ static void queue_take(struct queue *q, redisReply *const *f, bool poison)
 	                          poison ? TASK_POISON : kind_read(f[3]->str));
 
 	t->lease_until = q->asked_at + lease_us(q);
+	if (f[2]->integer > 0)
+		stats_add(q->stats, STATS_ADOPTED, 0);
 	TAILQ_INSERT_TAIL(&q->tasks, t, lease);
 	q->n_tasks++;
 	task_parse(t, f[4]->str, f[4]->len);
@@ -422,6 +424,15 @@ struct settle_batch {
 	struct task *tasks[];
 };
 
+static enum task_verdict settled_read(const redisReply *r, bool lost)
+{
+	if (r->type == REDIS_REPLY_STRING && strcmp(r->str, "stale") == 0)
+		return VERDICT_STALE;
+	if (r->type == REDIS_REPLY_STRING && strcmp(r->str, "gone") == 0 && !lost)
+		return VERDICT_LATE; /* another has settled it */
+	return VERDICT_OK;
+}
+
 static void queue_on_settled(void *data, enum link_result result, const redisReply *reply)
 {
 	struct settle_batch *b = data;
@@ -430,6 +441,7 @@ static void queue_on_settled(void *data, enum link_result result, const redisRep
 	q->settles_in_flight -= b->n;
 	if (result != LINK_OK || reply->type != REDIS_REPLY_ARRAY || reply->elements != b->n) {
 		for (size_t i = b->n; i-- > 0;) {
+			b->tasks[i]->settle_lost = b->tasks[i]->settle_lost || result == LINK_LOST;
 			TAILQ_INSERT_HEAD(&q->settling, b->tasks[i], place);
 			q->n_settling++;
 		}
@@ -446,9 +458,7 @@ static void queue_on_settled(void *data, enum link_result result, const redisRep
 		const redisReply *r = reply->element[i];
 		if (b->tasks[i]->decision.settle == SETTLE_DELAY)
 			queue_wake_by(q, b->tasks[i]->decision.at);
-		b->tasks[i]->verdict = r->type == REDIS_REPLY_STRING && strcmp(r->str, "stale") == 0
-		                               ? VERDICT_STALE
-		                               : VERDICT_OK;
+		b->tasks[i]->verdict = settled_read(r, b->tasks[i]->settle_lost);
 		task_advance(b->tasks[i], TASK_ON_SETTLED);
 	}
 	mem_free(b);

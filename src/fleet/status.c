@@ -136,6 +136,8 @@ static void answer_read(struct task *t, enum status_step step, const redisReply 
 		peeked_read(t, r);
 	} else if (is_text(r)) {
 		verdict_read(t, r->str, NULL);
+		if (step == STATUS_BEGIN && t->verdict == VERDICT_OK && t->verdict_text[0] != '\0')
+			t->created_at = strtoll(t->verdict_text, NULL, 10);
 	} else {
 		t->verdict = VERDICT_ERROR;
 	}

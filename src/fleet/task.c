@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "fleet/attempt.h"
+#include "fleet/count.h"
 #include "fleet/gate.h"
 #include "fleet/queue.h"
 #include "fleet/status.h"
@@ -92,6 +93,24 @@ static void task_drop(struct task *t, const char *event)
 	log_info(event, LOG_STR("id", t->id), LOG_STR("key", t->key), LOG_INT("token", t->token),
 	         LOG_STR("state", state_names[t->state]));
 	queue_remove(t->queue, t);
+}
+
+/* When is it to be sent at the earliest? Redis's clock, ms. */
+static int64_t task_not_before(const struct task *t)
+{
+	const struct job *j = t->job;
+	int64_t at = j->send_at;
+
+	if (j->delay > 0 && t->created_at + j->delay > at)
+		at = t->created_at + j->delay;
+	return at;
+}
+
+int64_t task_since(const struct task *t)
+{
+	int64_t due = task_not_before(t);
+
+	return due > t->created_at ? due : t->created_at;
 }
 
 /* ---- ends: settle, finish ------------------------------------------------------------------- */
@@ -183,30 +202,18 @@ static void task_route(struct task *t)
 	}
 }
 
-/* When is it to be sent at the earliest? Redis's clock, ms. */
-static int64_t task_not_before(const struct task *t)
-{
-	const struct job *j = t->job;
-	int64_t at = j->send_at;
-
-	if (j->delay > 0 && t->created_at + j->delay > at)
-		at = t->created_at + j->delay;
-	return at;
-}
-
 /* Everything is known of the mail: may it be sent now? */
 static void task_consider(struct task *t)
 {
-	int64_t now = redis_clock_now(&t->queue->clock), start, due;
+	int64_t now = redis_clock_now(&t->queue->clock), due;
 
 	if (t->created_at == 0)
 		t->created_at = now;
 	due = task_not_before(t);
-	start = due > t->created_at ? due : t->created_at;
 	if (t->job->expires_at > 0 && now >= t->job->expires_at) {
 		task_fail(t, t->history.pinned[0] != '\0' ? "held" : "failed", "expired",
 		          "expiresAt has passed");
-	} else if (now - start > t->worker->options->max_queue_time * 1000) {
+	} else if (now - task_since(t) > t->worker->options->max_queue_time * 1000) {
 		task_fail(t, t->history.pinned[0] != '\0' ? "held" : "failed", "expired",
 		          "it was longer in the queue than MAX_QUEUE_TIME");
 	} else if (due > now + TASK_SOON_MS) {
@@ -253,6 +260,7 @@ static void task_judged(struct task *t)
 		break;
 	case VERDICT_DUPLICATE:
 		log_info("duplicate_dropped", LOG_STR("id", t->id), LOG_STR("key", t->key));
+		stats_add(t->queue->stats, STATS_DUPLICATES, 0);
 		task_settle_only(t, SETTLE_ACK, 0);
 		break;
 	case VERDICT_RIVAL:
@@ -330,6 +338,7 @@ static void task_begun(struct task *t)
 	} else if (t->lost || !t->delivering || clock_boot_us() >= t->lease_until) {
 		task_take_back(t);
 	} else {
+		count_wait(t);
 		task_set_state(t, TASK_RELEASED);
 		provider_release(t->gate->provider, &t->delivery);
 	}
@@ -387,6 +396,7 @@ static void task_settled(struct task *t)
 		task_drop(t, "claim_stale");
 		return;
 	}
+	count_mail(t);
 	/* Not the provider's words: many name the recipient. They are in the status. */
 	if (d->status && d->settle == SETTLE_BURY)
 		log_warn("mail_buried", LOG_STR("id", t->id), LOG_STR("key", t->key),

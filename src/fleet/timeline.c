@@ -31,7 +31,7 @@ void timeline_line(char out[TIMELINE_MAX_LINE + 1], const struct task *t)
 	size_t n;
 
 	snprintf(whole, sizeof(whole), "%.*s %s %s %lldms%s%s", TIMELINE_MAX_LINE, task_provider(t),
-	         outcome_name(t->outcome.kind), t->outcome.code, (long long)t->took_ms,
+	         outcome_name(t->outcome.kind), t->outcome.code, (long long)(t->took_us / 1000),
 	         t->outcome.text[0] != '\0' ? " " : "", t->outcome.text);
 	n = timeline_cut(whole, TIMELINE_MAX_LINE);
 	memcpy(out, whole, n);
@@ -176,7 +176,7 @@ void timeline_add_event(struct command *c, const struct task *t)
 	command_str(c, "code");
 	command_str(c, t->outcome.code);
 	command_str(c, "ms");
-	command_int(c, t->took_ms);
+	command_int(c, t->took_us / 1000);
 	if (tenant) {
 		command_str(c, "tenant");
 		command_str(c, j->tenant);

@@ -221,15 +221,27 @@ static void worker_flush(struct ev_loop *loop, ev_prepare *prepare, int events)
 		gate_flush(w->gates[i], w->redis);
 }
 
+/* The server may be another one, which never heard of them. */
+static void worker_tell_limits(struct worker *w)
+{
+	for (size_t i = 0; i < w->n_gates; i++) {
+		const struct provider *p = w->gates[i]->provider;
+		if (!w->gates[i]->retired)
+			stats_limit(stats_provider(&w->stats, p->name), p->interval_us, p->burst);
+	}
+}
+
 static void worker_on_redis(void *data, bool up)
 {
 	struct worker *w = data;
 
-	if (up)
-		heartbeat_beat(&w->heartbeat, w->redis);
+	if (!up)
+		return;
+	heartbeat_beat(&w->heartbeat, w->redis);
+	worker_tell_limits(w);
 }
 
-/* Once a second: heartbeat; providers that have held a last byte for too long, since Redis is away
+/* Once a second: heartbeat; the stats; providers that have held a last byte for too long, since Redis is away
  * or refuses what is asked. */
 static void worker_on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 {
@@ -240,6 +252,7 @@ static void worker_on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)loop;
 	(void)events;
 	heartbeat_beat(&w->heartbeat, w->redis);
+	stats_flush(&w->stats, w->redis);
 	worker_drop_retired(w);
 	for (size_t i = 0; i < w->n_queues; i++) {
 		TAILQ_FOREACH(t, &w->queues[i]->tasks, lease)
@@ -335,6 +348,7 @@ static void worker_on_reload(struct ev_loop *loop, ev_signal *signal, int events
 	for (size_t i = w->n_gates - before; i < w->n_gates; i++)
 		w->gates[i]->retired = true;
 	w->heartbeat.known = false;
+	worker_tell_limits(w);
 	w->rerouting = true;
 	log_info("reloaded", LOG_INT("providers", (int64_t)(w->n_gates - before)));
 }
@@ -367,11 +381,13 @@ static bool worker_open_queues(struct worker *w, struct error *err)
 		if (!ok)
 			break;
 		struct queue *q = queue_new(w, w->loop, name, weight, w->options, w->redis, err);
-		if (!q)
+		if (!q) {
 			ok = error_prefix(err, "QUEUES");
-		else
-			w->queues[w->n_queues++] = q;
-		if (q && w->until_empty)
+			break;
+		}
+		w->queues[w->n_queues++] = q;
+		q->stats = stats_queue(&w->stats, q->keys.stats);
+		if (w->until_empty)
 			queue_watch_end(q);
 	}
 	mem_free(list);
@@ -455,7 +471,8 @@ static void worker_stop(struct worker *w)
 	if (ev_is_active(&w->tick)) {
 		worker_unwatch(w);
 		heartbeat_leave(&w->heartbeat, w->redis);
-		ev_run(w->loop, EVRUN_NOWAIT); /* lets it out */
+		stats_flush(&w->stats, w->redis);
+		ev_run(w->loop, EVRUN_NOWAIT); /* lets them out */
 	}
 	for (size_t i = 0; i < w->n_queues; i++)
 		doorbell_close(&w->queues[i]->doorbell);
@@ -467,6 +484,7 @@ static void worker_stop(struct worker *w)
 		gate_free(w->gates[i]);
 	status_free(&w->status);
 	heartbeat_free(&w->heartbeat);
+	stats_free(&w->stats);
 	mem_free(w->name);
 }
 
@@ -487,6 +505,7 @@ bool worker_run(const struct options *o, bool until_empty, bool allow_mocks, str
 	log_set_name(w.name);
 	status_init(&w.status, o);
 	heartbeat_init(&w.heartbeat, &w);
+	stats_init(&w.stats, o->key_prefix);
 	ok = worker_start(&w, err);
 	if (ok) {
 		log_info("worker_started", LOG_INT("queues", (int64_t)w.n_queues),

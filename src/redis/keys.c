@@ -41,6 +41,7 @@ bool queue_keys_make(struct queue_keys *k, const char *name, struct error *err)
 	k->dead = mem_printf("{%s}:dead", name);
 	k->events = mem_printf("{%s}:events", name);
 	k->clock = mem_printf("{%s}:clock", name);
+	k->stats = mem_printf("{%s}:stats", name);
 	return true;
 }
 
@@ -55,6 +56,7 @@ void queue_keys_free(struct queue_keys *k)
 	mem_free(k->dead);
 	mem_free(k->events);
 	mem_free(k->clock);
+	mem_free(k->stats);
 	memset(k, 0, sizeof(*k));
 }
 
@@ -86,6 +88,11 @@ char *keys_client(const char *prefix, const char *client)
 char *keys_ready(const char *prefix)
 {
 	return mem_printf("%s:ready", prefix);
+}
+
+char *keys_stats(const char *prefix)
+{
+	return mem_printf("%s:stats", prefix);
 }
 
 /* CRC-16/XMODEM (polynomial 0x1021, initially 0, not reflected), four bits at a time. */

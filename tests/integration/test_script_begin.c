@@ -27,8 +27,8 @@ static void check(void **state, const struct begin_case *c)
 
 	rig_store(r, K, "%s", c->stored);
 	char *before = rig_state(r);
-	rig_expect_twice(r, c->answer, c->answer, SCRIPT_BEGIN, K,
-	                 "%d  %s ada@x.org 'Hello you' primary 1", TTL, c->who);
+	rig_expect_twice(r, c->answer, strncmp(c->answer, "'ok ", 4) == 0 ? "ok" : c->answer,
+	                 SCRIPT_BEGIN, K, "%d  %s ada@x.org 'Hello you' primary 1", TTL, c->who);
 	if (c->then) {
 		rig_hash(r, K, "%s", c->then);
 	} else {
@@ -150,7 +150,7 @@ static void test_a_duplicate_of_settled_mail_is_counted(void **state)
 static void test_an_accepted_mail_is_taken(void **state)
 {
 	static const struct begin_case cases[] = {
-		{"status=queued fingerprint=F created_at=5 subject=Hi", "q#a 1 F", "ok",
+		{"status=queued fingerprint=F created_at=5 subject=Hi", "q#a 1 F", "'ok 5'",
 	         "owner=q#a fingerprint=F status=sending created_at=5 to=ada@x.org !token"},
 		{"status=scheduled created_at=5", "q#a 2 F", "ok",
 	         "owner=q#a fingerprint=F status=sending created_at=5 token=2"},

@@ -24,6 +24,7 @@ static void test_queue_family(void **state)
 	assert_string_equal(k.dead, "{mail:queue:high}:dead");
 	assert_string_equal(k.events, "{mail:queue:high}:events");
 	assert_string_equal(k.clock, "{mail:queue:high}:clock");
+	assert_string_equal(k.stats, "{mail:queue:high}:stats");
 	queue_keys_free(&k);
 	assert_null(k.list);
 }
@@ -36,8 +37,8 @@ static void test_whole_family_is_in_the_slot_of_the_list(void **state)
 		struct queue_keys k;
 		struct error err;
 		assert_true(queue_keys_make(&k, names[i], &err));
-		const char *const all[] = {k.arrivals, k.jobs, k.leases, k.delayed,
-		                           k.claims,   k.dead, k.events, k.clock};
+		const char *const all[] = {k.arrivals, k.jobs,   k.leases, k.delayed, k.claims,
+		                           k.dead,     k.events, k.clock,  k.stats};
 		unsigned slot = keys_slot(k.list, strlen(k.list));
 		for (size_t j = 0; j < sizeof(all) / sizeof(all[0]); j++)
 			assert_int_equal(keys_slot(all[j], strlen(all[j])), slot);

@@ -21,7 +21,7 @@ static void test_cuts_at_whole_characters(void **state)
 
 static void test_a_line_fits_a_listpack(void **state)
 {
-	struct task t = {.took_ms = 12};
+	struct task t = {.took_us = 12345};
 	char line[TIMELINE_MAX_LINE + 1];
 
 	(void)state;
