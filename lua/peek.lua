@@ -5,9 +5,9 @@
 --        then for each mail 6: owner, token, fingerprint, to, subject,
 --        rival ('' not asked yet | 'alive' | the owner that is gone)
 -- Returns for each mail a list: verdict (status.lib), status or owner, then what is known of the mail
---        when the verdict is 'mine': attempts, provider, tries, pinned, next_attempt_at, created_at,
---        recipients, message_id; "" where there is nothing. `status` is "sending" when an earlier
---        claim had begun and never finished: nobody knows what became of it.
+--        when the verdict is 'mine' or 'final': attempts, provider, tries, pinned, next_attempt_at,
+--        created_at, recipients, message_id, error; "" where there is nothing. `status` is "sending"
+--        when an earlier claim had begun and never finished: nobody knows what became of it.
 -- Slot   the mail's; all KEYS of one call are in one slot.
 -- Repeat With the same token: the same answer. Only `duplicates` may count one twice.
 --#include status
@@ -19,13 +19,16 @@ local function peek(i)
 	local key, token = KEYS[i], tonumber(ARGV[a + 1])
 	local verdict, status, _, set =
 		judge(key, ARGV[a], token, ARGV[a + 2], ARGV[a + 3], ARGV[a + 4], ARGV[a + 5], '')
-	if verdict ~= 'mine' then
+	if verdict ~= 'mine' and verdict ~= 'final' then
 		return { verdict, status }
 	end
 	local known = redis.call('HMGET', key, 'attempts', 'provider', 'tries', 'pinned', 'next_attempt_at',
-		'created_at', 'recipients', 'message_id')
-	for k = 1, 8 do
+		'created_at', 'recipients', 'message_id', 'error')
+	for k = 1, 9 do
 		known[k] = known[k] or ''
+	end
+	if verdict == 'final' then
+		return { verdict, status, unpack(known) }
 	end
 	set[#set + 1], set[#set + 2] = 'token', ARGV[a + 1]
 	redis.call('HSET', key, unpack(set))

@@ -7,7 +7,7 @@
 #include "cli/cmd.h"
 
 static const struct cmd *const commands[] = {
-	&cmd_up,   &cmd_worker, &cmd_api,   &cmd_send,    &cmd_status,
+	&cmd_up,   &cmd_worker, &cmd_api,   &cmd_send,    &cmd_status,  &cmd_events,
 	&cmd_dead, &cmd_queues, &cmd_check, &cmd_version, &cmd_options,
 };
 

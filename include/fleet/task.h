@@ -104,6 +104,7 @@ struct task {
 	int64_t created_at; /* Redis's clock, ms; 0: the status is not written yet */
 	int64_t due_at;     /* next_attempt_at as stored; 0 none */
 	char *recipients;   /* as stored, NULL none */
+	char last_error[POLICY_MAX_ERROR]; /* as stored: "code: text"; "" none */
 
 	struct gate *gate;
 	int64_t generation; /* of the breaker when the permit was given */

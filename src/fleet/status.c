@@ -13,6 +13,7 @@
 #include "redis/script.h"
 
 #define STATUS_HOLD_US 1000000 /* how long to leave a Redis alone that refuses writes */
+#define PEEKED_FIELDS 11       /* verdict, status, and what peek.lua tells of the mail */
 #define STATUS_MAX_FIELD 60    /* `to` and `subject` in the status are cut: DESIGN A4, listpack */
 
 static const enum script step_scripts[] = {
@@ -100,9 +101,9 @@ static bool is_text(const redisReply *r)
 
 static void peeked_read(struct task *t, const redisReply *r)
 {
-	const char *f[10];
+	const char *f[PEEKED_FIELDS];
 
-	if (r->type != REDIS_REPLY_ARRAY || (r->elements != 2 && r->elements != 10)) {
+	if (r->type != REDIS_REPLY_ARRAY || (r->elements != 2 && r->elements != PEEKED_FIELDS)) {
 		t->verdict = VERDICT_ERROR;
 		return;
 	}
@@ -110,9 +111,9 @@ static void peeked_read(struct task *t, const redisReply *r)
 		f[i] = is_text(r->element[i]) ? r->element[i]->str : "";
 	}
 	verdict_read(t, f[0], f[1]);
-	if (t->verdict != VERDICT_OK || r->elements != 10)
+	if (r->elements != PEEKED_FIELDS)
 		return;
-	/* attempts, provider, tries, pinned, next_attempt_at, created_at, recipients, message_id */
+	/* attempts, provider, tries, pinned, next_attempt_at, created_at, recipients, message_id, error */
 	t->history.attempts = strtoll(f[2], NULL, 10);
 	snprintf(t->history.provider, sizeof(t->history.provider), "%s", f[3]);
 	history_read_tries(&t->history, f[4], strlen(f[4]));
@@ -121,6 +122,7 @@ static void peeked_read(struct task *t, const redisReply *r)
 	t->created_at = strtoll(f[7], NULL, 10);
 	mem_free(t->recipients);
 	t->recipients = f[8][0] != '\0' ? mem_strndup(f[8], r->element[8]->len) : NULL;
+	snprintf(t->last_error, sizeof(t->last_error), "%s", f[10]);
 }
 
 static void answer_read(struct task *t, enum status_step step, const redisReply *r)

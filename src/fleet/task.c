@@ -134,6 +134,20 @@ static void task_settle_only(struct task *t, enum settle_action action, int64_t 
 	task_settle(t);
 }
 
+/* The same, but that status was written by an earlier claim, which died before it settled: the event
+ * says what is known of it. */
+static void task_settle_written(struct task *t, enum settle_action action, int64_t at)
+{
+	size_t n = strcspn(t->last_error, ":");
+
+	t->decision = (struct decision){.status = t->verdict_text, .settle = action, .at = at};
+	t->decision.attempt = strcmp(t->verdict_text, "cancelled") != 0 &&
+	                      t->history.provider[0] != '\0';
+	snprintf(t->decision.error, sizeof(t->decision.error), "%s", t->last_error);
+	snprintf(t->outcome.code, sizeof(t->outcome.code), "%.*s", (int)n, t->last_error);
+	task_settle(t);
+}
+
 /* Fails for a reason that is not a provider's. */
 static void task_fail(struct task *t, const char *status, const char *code, const char *text)
 {
@@ -252,11 +266,7 @@ static void task_judged(struct task *t)
 		break;
 	case VERDICT_FINAL:
 		/* An earlier claim wrote it and died before it settled; or it was cancelled. */
-		t->decision = (struct decision){
-			.status = t->verdict_text, /* for the event */
-			.settle = dead ? SETTLE_BURY : SETTLE_ACK,
-		};
-		task_settle(t);
+		task_settle_written(t, dead ? SETTLE_BURY : SETTLE_ACK, 0);
 		break;
 	case VERDICT_DUPLICATE:
 		log_info("duplicate_dropped", LOG_STR("id", t->id), LOG_STR("key", t->key));
@@ -304,7 +314,7 @@ static void task_peeked(struct task *t)
 	            strcmp(t->verdict_text, "retrying") == 0) &&
 	           t->due_at > redis_clock_now(&t->queue->clock) + TASK_SOON_MS) {
 		/* An earlier claim wrote when it is due, and died before it settled. */
-		task_settle_only(t, SETTLE_DELAY, t->due_at);
+		task_settle_written(t, SETTLE_DELAY, t->due_at);
 	} else {
 		task_consider(t);
 	}

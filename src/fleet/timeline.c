@@ -170,7 +170,9 @@ void timeline_add_event(struct command *c, const struct task *t)
 	command_str(c, "status");
 	command_str(c, t->decision.status);
 	command_str(c, "provider");
-	command_str(c, t->decision.attempt ? task_provider(t) : "");
+	command_str(c, t->decision.attempt || t->outcome.kind == OUTCOME_THROTTLED
+	                       ? task_provider(t)
+	                       : "");
 	command_str(c, "attempt");
 	command_int(c, t->history.attempts);
 	command_str(c, "code");

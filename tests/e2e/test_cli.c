@@ -12,7 +12,8 @@
 #include "support/cli.h"
 #include "support/redis_server.h"
 
-static const char *const listed[] = {"worker", "send", "status", "dead", "queues", "up", "version"};
+static const char *const listed[] = {"worker", "send",   "status", "events",
+                                     "dead",   "queues", "up",     "version"};
 
 #define N_LISTED (sizeof(listed) / sizeof(listed[0]))
 

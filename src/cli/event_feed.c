@@ -1,0 +1,216 @@
+#include "cli/event_feed.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/number.h"
+#include "cli/human.h"
+#include "cli/jsonout.h"
+#include "cli/query.h"
+
+#define PAGE 500
+#define PAGE_TEXT "500"
+
+void event_feed_open(struct event_feed *f, struct sync *s, const struct queue_set *queues,
+                     int64_t since)
+{
+	memset(f, 0, sizeof(*f));
+	f->sync = s;
+	f->queues = queues;
+	for (size_t i = 0; i < queues->n; i++)
+		snprintf(f->cursors[i].last, sizeof(f->cursors[i].last), "%" PRId64, since);
+}
+
+void event_feed_close(struct event_feed *f)
+{
+	for (size_t i = 0; i < f->queues->n; i++)
+		freeReplyObject(f->cursors[i].page);
+}
+
+void event_feed_again(struct event_feed *f)
+{
+	for (size_t i = 0; i < f->queues->n; i++)
+		f->cursors[i].dry = false;
+}
+
+/* ---- reading ---------------------------------------------------------------------------------- */
+
+/* [id, [name, value, …]] */
+static bool is_entry(const redisReply *r)
+{
+	return r->type == REDIS_REPLY_ARRAY && r->elements == 2 &&
+	       r->element[0]->type == REDIS_REPLY_STRING &&
+	       r->element[1]->type == REDIS_REPLY_ARRAY;
+}
+
+static bool load(struct event_feed *f, size_t i, struct error *err)
+{
+	struct event_cursor *c = &f->cursors[i];
+	redisReply *last;
+
+	freeReplyObject(c->page);
+	c->at = 0;
+	c->page = query(f->sync, err, "XRANGE", f->queues->keys[i].events, c->last, "+", "COUNT",
+	                PAGE_TEXT, NULL);
+	if (c->page == NULL)
+		return false;
+	if (c->page->type != REDIS_REPLY_ARRAY || c->page->elements < PAGE)
+		c->dry = true;
+	if (c->page->type != REDIS_REPLY_ARRAY || c->page->elements == 0)
+		return true;
+	last = c->page->element[c->page->elements - 1];
+	if (is_entry(last))
+		snprintf(c->last, sizeof(c->last), "(%s", last->element[0]->str);
+	return true;
+}
+
+/* The next entry of a queue; NULL: none. */
+static const redisReply *peek(const struct event_cursor *c)
+{
+	if (c->page == NULL || c->page->type != REDIS_REPLY_ARRAY || c->at >= c->page->elements)
+		return NULL;
+	return c->page->element[c->at];
+}
+
+/* "1764000000000-3" */
+static int64_t id_time(const redisReply *entry, int64_t *sequence)
+{
+	char *end;
+	int64_t ms = strtoll(entry->element[0]->str, &end, 10);
+
+	*sequence = *end == '-' ? strtoll(end + 1, NULL, 10) : 0;
+	return ms;
+}
+
+static bool is_before(const redisReply *a, const redisReply *b)
+{
+	int64_t a_sequence, b_sequence;
+	int64_t a_ms = id_time(a, &a_sequence), b_ms = id_time(b, &b_sequence);
+
+	return a_ms < b_ms || (a_ms == b_ms && a_sequence < b_sequence);
+}
+
+bool event_feed_next(struct event_feed *f, struct event *e, bool *there, struct error *err)
+{
+	const redisReply *first = NULL, *each;
+	size_t from = 0;
+	int64_t sequence;
+
+	for (size_t i = 0; i < f->queues->n; i++) {
+		struct event_cursor *c = &f->cursors[i];
+
+		if (peek(c) == NULL && !c->dry && !load(f, i, err))
+			return false;
+		while ((each = peek(c)) != NULL && !is_entry(each))
+			c->at++;
+		if (each != NULL && (first == NULL || is_before(each, first))) {
+			first = each;
+			from = i;
+		}
+	}
+	*there = first != NULL;
+	if (first == NULL)
+		return true;
+	f->cursors[from].at++;
+	e->queue = &f->queues->keys[from];
+	e->entry = first->element[0]->str;
+	e->at = id_time(first, &sequence);
+	e->fields = first->element[1];
+	return true;
+}
+
+/* ---- showing ---------------------------------------------------------------------------------- */
+
+const char *event_field(const struct event *e, const char *name)
+{
+	const char *each;
+
+	for (size_t i = 0; i + 1 < e->fields->elements; i += 2) {
+		each = query_reply_text(e->fields->element[i]);
+		if (each != NULL && strcmp(each, name) == 0) {
+			each = query_reply_text(e->fields->element[i + 1]);
+			return each != NULL ? each : "";
+		}
+	}
+	return "";
+}
+
+static void add_number(cJSON *o, const char *name, const char *text)
+{
+	int64_t n;
+
+	if (number_int(text, &n))
+		jsonout_int(o, name, n);
+}
+
+static cJSON *tags_json(const char *tags)
+{
+	cJSON *list = jsonout_array();
+
+	while (*tags != '\0') {
+		size_t n = strcspn(tags, ",");
+		char tag[1024];
+
+		snprintf(tag, sizeof(tag), "%.*s", (int)n, tags);
+		jsonout_append_text(list, tag);
+		tags += n + (tags[n] == ',');
+	}
+	return list;
+}
+
+cJSON *event_json(const struct event *e)
+{
+	cJSON *o = jsonout_object();
+
+	jsonout_time(o, "time", e->at);
+	jsonout_text(o, "entry", e->entry);
+	jsonout_text(o, "queue", e->queue->list);
+	jsonout_text(o, "id", event_field(e, "id"));
+	jsonout_text(o, "idempotencyKey", event_field(e, "key"));
+	jsonout_text(o, "status", event_field(e, "status"));
+	jsonout_text(o, "provider", event_field(e, "provider"));
+	add_number(o, "attempt", event_field(e, "attempt"));
+	jsonout_text(o, "code", event_field(e, "code"));
+	add_number(o, "ms", event_field(e, "ms"));
+	jsonout_text(o, "tenant", event_field(e, "tenant"));
+	jsonout_add(o, "tags", tags_json(event_field(e, "tags")));
+	return o;
+}
+
+/* A column: at least `width` wide, one blank behind it. */
+static void add_column(struct buf *out, const char *text, size_t width)
+{
+	size_t from = out->len;
+
+	human_text(out, *text != '\0' ? text : "-", *text != '\0' ? strlen(text) : 1);
+	for (size_t n = term_columns(buf_str(out) + from, out->len - from); n < width; n++)
+		buf_add_char(out, ' ');
+	buf_add_char(out, ' ');
+}
+
+void event_write(const struct event *e, const struct term *term, struct buf *out)
+{
+	const char *status = event_field(e, "status"), *tenant = event_field(e, "tenant");
+	char when[HUMAN_SIZE];
+	struct buf padded;
+
+	buf_init(&padded, 1 << 16);
+	add_column(&padded, status, 9);
+	buf_addf(out, "%s.%03d ", human_time(when, e->at), (int)(e->at % 1000));
+	term_paint(term, out, term_status_paint(status), buf_str(&padded));
+	buf_free(&padded);
+	add_column(out, event_field(e, "key"), 24);
+	add_column(out, event_field(e, "provider"), 10);
+	buf_add_char(out, '#');
+	add_column(out, event_field(e, "attempt"), 2);
+	add_column(out, event_field(e, "code"), 10);
+	human_text(out, event_field(e, "ms"), strlen(event_field(e, "ms")));
+	buf_add_str(out, " ms");
+	if (*tenant != '\0') {
+		buf_add_str(out, " tenant ");
+		human_text(out, tenant, strlen(tenant));
+	}
+	buf_add_char(out, '\n');
+}
