@@ -40,6 +40,9 @@ bool topology_send(struct topology *t, struct command *c, int deadline_ms, link_
 /* To every server that is up, for a command without a key; fn is called once for each. */
 void topology_send_everywhere(struct topology *t, struct command *c, link_fn *fn, void *data);
 
+/* Of the connections to all servers together (without the lines). */
+void topology_stats(const struct topology *t, struct link_stats *out);
+
 /* A connection of its own for commands that block: it is always made to the server that has the key. */
 struct topology_line;
 struct topology_line *topology_line_open(struct topology *t, const char *key) MUST_CHECK;

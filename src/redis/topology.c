@@ -88,6 +88,11 @@ void topology_send_everywhere(struct topology *t, struct command *c, link_fn *fn
 	(void)!link_send(t->link, c, 0, fn, data);
 }
 
+void topology_stats(const struct topology *t, struct link_stats *out)
+{
+	link_stats(t->link, out);
+}
+
 /* --- lines -------------------------------------------------------------------------------------- */
 
 /* The loop turns, and with it whoever has the line looks whether it is up. */
