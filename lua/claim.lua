@@ -21,8 +21,8 @@
 --       their lease and are adopted.
 --
 -- Order: what doorbells moved, then what is due, then what dead workers left, then the list.
--- A claim count is "claims" or "claims:adoptions"; an absent one means claimed once, never adopted. The
--- claims of a job that was only ever told as big have a "b" behind them.
+-- What is kept of a job's claims is "token" or "token:adoptions"; nothing means claimed once (token 1)
+-- and never adopted. The token of a job that was only ever told as big has a "b" behind it.
 local list, arrivals, jobs, leases, delayed, claims, clock =
 	KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local lease, max = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -145,7 +145,9 @@ local function reclaim(zset, adopted)
 	local seen_counts, counts, taken, gone = redis.call('HMGET', claims, unpack(ids)), {}, {}, {}
 	for i, id in ipairs(ids) do
 		local token, big, adoptions = string.match(seen_counts[i] or '1', '^(%d+)(b?):?(%d*)$')
-		token, adoptions = (tonumber(token) or 1) + 1, (tonumber(adoptions) or 0) + adopted
+		-- A time, so that it is greater than any before, also than one that a failover has lost.
+		token = token == '0' and 1 or math.max((tonumber(token) or 1) + 1, now)
+		adoptions = (tonumber(adoptions) or 0) + adopted
 		local size = redis.call('HSTRLEN', jobs, id)
 		big = size > max_job and (big == 'b' or token == 1) and 'b' or ''
 		if size == 0 and redis.call('HEXISTS', jobs, id) == 0 then
@@ -164,7 +166,7 @@ local function reclaim(zset, adopted)
 			end
 			taken[#taken + 1] = id
 			counts[#counts + 1] = id
-			counts[#counts + 1] = token .. big .. (adoptions > 0 and ':' .. adoptions or '')
+			counts[#counts + 1] = string.format('%.0f', token) .. big .. (adoptions > 0 and ':' .. adoptions or '')
 		end
 	end
 	if #taken > 0 then

@@ -6,7 +6,7 @@
 -- Slot   the queue's.
 -- Repeat The second call answers 0 and changes nothing.
 --
--- A retried job keeps its id and its claim count (a new id would make it its own duplicate), and
+-- A retried job keeps its id and its token (a new id would make it its own duplicate), and
 -- loses its count of adoptions.
 local jobs, delayed, claims, dead = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local time = redis.call('TIME')

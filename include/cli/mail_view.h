@@ -29,7 +29,7 @@ struct mail_view {
 	char *owner, *fingerprint, *status, *to, *subject, *provider, *error, *message_id, *recipients, *pinned;
 	int64_t attempts, duplicates;
 	int64_t created_at, updated_at, next_attempt_at; /* epoch ms, 0 none */
-	struct mail_view_attempt *timeline; /* by number, late reports after their attempt's place */
+	struct mail_view_attempt *timeline; /* by number; late reports by their token, most of them behind the attempts */
 	size_t n_timeline;
 };
 

@@ -316,7 +316,10 @@ static void write_timeline(const struct mail_view *v, const struct term *term, s
 		const struct mail_view_attempt *a = &v->timeline[i];
 		bool sent = strcmp(a->outcome, "sent") == 0;
 
-		table_addf(&t, PAINT_NONE, "%" PRId64, a->n);
+		if (a->late)
+			table_add(&t, PAINT_NONE, NULL);
+		else
+			table_addf(&t, PAINT_NONE, "%" PRId64, a->n);
 		table_add(&t, PAINT_NONE, a->provider);
 		table_addf(&t, sent ? PAINT_GREEN : PAINT_YELLOW, "%s%s", a->outcome,
 		           a->late ? " (late)" : "");

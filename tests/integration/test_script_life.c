@@ -18,15 +18,19 @@
 #define OWNER "mail:queue#" JOB
 #define MAIL "F ada@x.org Hi"
 
-/* One step of the worker that has the job under this token; the answer must be this. */
-static void peeks(struct rig *r, int token, const char *want)
+/* The tokens of the job's claims, by their number. */
+static long long tokens[8] = {0, 1};
+
+/* One step of the worker that made this claim; the answer must be this. */
+static void peeks(struct rig *r, int n, const char *want)
 {
-	rig_expect(r, want, SCRIPT_PEEK, S, "%d  " OWNER " %d " MAIL " ''", TTL, token);
+	rig_expect(r, want, SCRIPT_PEEK, S, "%d  " OWNER " %lld " MAIL " ''", TTL, tokens[n]);
 }
 
-static void peeks_final(struct rig *r, int token, const char *status)
+static void peeks_final(struct rig *r, int n, const char *status)
 {
-	char *answer = rig_call(r, SCRIPT_PEEK, S, "%d  " OWNER " %d " MAIL " ''", TTL, token);
+	char *answer = rig_call(r, SCRIPT_PEEK, S, "%d  " OWNER " %lld " MAIL " ''", TTL,
+	                        tokens[n]);
 	char want[32];
 
 	snprintf(want, sizeof(want), "[final %s ", status);
@@ -34,28 +38,29 @@ static void peeks_final(struct rig *r, int token, const char *status)
 	free(answer);
 }
 
-static void begins(struct rig *r, int token, const char *want)
+static void begins(struct rig *r, int n, const char *want)
 {
-	rig_expect(r, want, SCRIPT_BEGIN, S, "%d  " OWNER " %d " MAIL " primary 1", TTL, token);
+	rig_expect(r, want, SCRIPT_BEGIN, S, "%d  " OWNER " %lld " MAIL " primary 1", TTL,
+	           tokens[n]);
 }
 
-static void finishes(struct rig *r, int token, const char *status, const char *want)
+static void finishes(struct rig *r, int n, const char *status, const char *want)
 {
 	rig_expect(r, want, SCRIPT_FINISH, S,
-	           OWNER " %d " MAIL " %s %d 'line of claim %d' 1 attempt:1 'by claim %d'", token,
-	           status, KEPT, token, token);
+	           OWNER " %lld " MAIL " %s %d 'line of claim %d' 1 attempt:1 'by claim %d'",
+	           tokens[n], status, KEPT, n, n);
 }
 
-static void settles(struct rig *r, int token, const char *action, const char *want)
+static void settles(struct rig *r, int n, const char *action, const char *want)
 {
-	rig_expect(r, want, SCRIPT_SETTLE, SETTLE_KEYS, "100  " JOB " %d %s %lld 0", token, action,
-	           (long long)rig_now(r));
+	rig_expect(r, want, SCRIPT_SETTLE, SETTLE_KEYS, "100  " JOB " %lld %s %lld 0", tokens[n],
+	           action, (long long)rig_now(r));
 }
 
-static void renews(struct rig *r, int token, const char *want_lost)
+static void renews(struct rig *r, int n, const char *want_lost)
 {
 	char renewal[32];
-	snprintf(renewal, sizeof(renewal), JOB " %d", token);
+	snprintf(renewal, sizeof(renewal), JOB " %lld", tokens[n]);
 	struct claim c = claim_make(r, (struct claim_limits){.renewals = renewal});
 	assert_string_equal(c.lost, want_lost);
 	claim_free(&c);
@@ -70,13 +75,23 @@ static struct rig *claimed(void **state)
 	return r;
 }
 
-/* The worker dies; the next one adopts its job. */
-static void next_worker(struct rig *r, int token)
+/* The worker dies; the next one adopts its job: claim n. */
+static void next_worker(struct rig *r, int n)
 {
 	char want[64];
 	claim_outlive(r);
-	snprintf(want, sizeof(want), JOB ":%d:%d:again:payload", token, token - 1);
+	snprintf(want, sizeof(want), JOB ":N:%d:again:payload", n - 1);
 	claim_expect(r, 1, want);
+	tokens[n] = claim_token(r, JOB);
+	assert_true(tokens[n] > tokens[n - 1]);
+}
+
+/* It was due again, and is taken again: claim n. */
+static void claimed_again(struct rig *r, int n)
+{
+	claim_expect(r, 1, JOB ":N:0:again:payload");
+	tokens[n] = claim_token(r, JOB);
+	assert_true(tokens[n] > tokens[n - 1]);
 }
 
 static void nothing_is_left(struct rig *r)
@@ -85,9 +100,9 @@ static void nothing_is_left(struct rig *r)
 	         "EXISTS " QUEUE " " ARRIVALS " " JOBS " " LEASES " " DELAYED " " CLAIMS " " DEAD);
 }
 
-static void sent_by(struct rig *r, int token)
+static void sent_by(struct rig *r, int n)
 {
-	rig_hash(r, S, "owner=" OWNER " status=sent 'attempt:1=by claim %d'", token);
+	rig_hash(r, S, "owner=" OWNER " status=sent 'attempt:1=by claim %d'", n);
 }
 
 /* ---- a worker dies at each edge ---------------------------------------------------------------- */
@@ -135,13 +150,14 @@ static void test_death_after_begin(void **state)
 	begins(r, 1, "ok");
 	next_worker(r, 2);
 	begins(r, 2, "unknown"); /* even if it forgot to peek */
-	char *answer = rig_call(r, SCRIPT_PEEK, S, "%d  " OWNER " 2 " MAIL " ''", TTL);
+	char *answer = rig_call(r, SCRIPT_PEEK, S, "%d  " OWNER " %lld " MAIL " ''", TTL,
+	                        tokens[2]);
 	assert_memory_equal(answer, "[mine sending 1 primary", 23);
 	free(answer);
 	/* the policy holds it */
 	finishes(r, 2, "held", "ok");
 	settles(r, 2, "bury", "ok");
-	rig_hash(r, S, "status=held token=2");
+	rig_hash(r, S, "status=held token=%lld", tokens[2]);
 	rig_sees(r, JOB, "ZRANGE " DEAD " 0 -1");
 }
 
@@ -152,11 +168,12 @@ static void test_two_deaths_after_begin(void **state)
 
 	begins(r, 1, "ok");
 	next_worker(r, 2);
-	char *answer = rig_call(r, SCRIPT_PEEK, S, "%d  " OWNER " 2 " MAIL " ''", TTL);
+	char *answer = rig_call(r, SCRIPT_PEEK, S, "%d  " OWNER " %lld " MAIL " ''", TTL,
+	                        tokens[2]);
 	assert_memory_equal(answer, "[mine sending", 13);
 	free(answer);
 	next_worker(r, 3);
-	answer = rig_call(r, SCRIPT_PEEK, S, "%d  " OWNER " 3 " MAIL " ''", TTL);
+	answer = rig_call(r, SCRIPT_PEEK, S, "%d  " OWNER " %lld " MAIL " ''", TTL, tokens[3]);
 	assert_memory_equal(answer, "[mine sending", 13);
 	free(answer);
 }
@@ -187,11 +204,12 @@ static void test_death_after_finish_of_a_retry(void **state)
 	rig_expect(r, "ok", SCRIPT_FINISH, S,
 	           OWNER " 1 " MAIL " retrying %d l 2 next_attempt_at 777 tries primary:1", KEPT);
 	next_worker(r, 2);
-	char *answer = rig_call(r, SCRIPT_PEEK, S, "%d  " OWNER " 2 " MAIL " ''", TTL);
+	char *answer = rig_call(r, SCRIPT_PEEK, S, "%d  " OWNER " %lld " MAIL " ''", TTL,
+	                        tokens[2]);
 	assert_memory_equal(answer, "[mine retrying 1 primary primary:1 '' 777", 41);
 	free(answer);
 	settles(r, 2, "delay", "ok"); /* waits, and is claimed like any other retry */
-	claim_expect(r, 1, JOB ":3:0:again:payload");
+	claimed_again(r, 3);
 	begins(r, 3, "ok");
 }
 
@@ -212,7 +230,7 @@ static void stopped_worker_is_refused(struct rig *r, bool settled)
 	finishes(r, 1, "failed", "late");
 	settles(r, 1, "bury", settled ? "gone" : "stale");
 	sent_by(r, 2);
-	rig_hash(r, S, "'late:1=line of claim 1' token=2");
+	rig_hash(r, S, "'late:1=line of claim 1' token=%lld", tokens[2]);
 	rig_sees(r, "0", "EXISTS " DEAD);
 }
 
@@ -235,17 +253,18 @@ static void test_stopped_after_begin(void **state)
 	begins(r, 1, "ok");
 	next_worker(r, 2);
 	begins(r, 2, "unknown");
-	rig_expect(r, "ok", SCRIPT_FINISH, S, OWNER " 2 " MAIL " retrying %d l 0", KEPT);
+	rig_expect(r, "ok", SCRIPT_FINISH, S, OWNER " %lld " MAIL " retrying %d l 0", tokens[2],
+	           KEPT);
 	finishes(r, 1, "sent", "late"); /* it came back between the two */
 	settles(r, 2, "delay", "ok");
 	settles(r, 1, "ack", "gone");
-	claim_expect(r, 1, JOB ":3:0:again:payload");
+	claimed_again(r, 3);
 	begins(r, 3, "ok");
 	begins(r, 1, "stale");
 	begins(r, 2, "stale");
 	settles(r, 1, "ack", "stale");
 	settles(r, 2, "ack", "stale");
-	rig_hash(r, S, "status=sending token=3 'late:1=line of claim 1'");
+	rig_hash(r, S, "status=sending token=%lld 'late:1=line of claim 1'", tokens[3]);
 }
 
 /* It comes back when its lease has run out, before anybody has adopted its job: all is still its own. */
@@ -316,7 +335,7 @@ static void test_a_mail_is_cancelled_while_it_waits(void **state)
 	rig_expect(r, "ok", SCRIPT_FINISH, S, OWNER " 1 " MAIL " scheduled 3000000000 l 0");
 	settles(r, 1, "delay", "ok");
 	rig_store(r, S, "status=cancelled"); /* as the API does */
-	claim_expect(r, 1, JOB ":2:0:again:payload");
+	claimed_again(r, 2);
 	peeks_final(r, 2, "cancelled");
 	begins(r, 2, "'final cancelled'");
 	finishes(r, 2, "sent", "'final cancelled'");
@@ -334,8 +353,9 @@ static void test_a_dead_letter_gets_another_round(void **state)
 	settles(r, 1, "bury", "ok");
 	rig_expect(r, "ok", SCRIPT_REOPEN, S, "%d " OWNER, TTL);
 	rig_expect(r, "1", SCRIPT_REQUEUE, JOBS " " DELAYED " " CLAIMS " " DEAD, "retry " JOB);
-	claim_expect(r, 1, JOB ":2:0:again:payload");
-	char *answer = rig_call(r, SCRIPT_PEEK, S, "%d  " OWNER " 2 " MAIL " ''", TTL);
+	claimed_again(r, 2);
+	char *answer = rig_call(r, SCRIPT_PEEK, S, "%d  " OWNER " %lld " MAIL " ''", TTL,
+	                        tokens[2]);
 	assert_memory_equal(answer, "[mine queued 1 primary", 22);
 	free(answer);
 	begins(r, 2, "ok");
@@ -352,14 +372,54 @@ static void test_an_orphan_finds_its_way_back(void **state)
 	redis_server_do(rig_server(r), "DEL " LEASES);
 	rig_expect(r, "1 0", SCRIPT_SWEEP, JOBS " " LEASES " " DELAYED " " CLAIMS " " DEAD,
 	           "1000000 %d 100", CLAIM_LEASE);
-	claim_expect(r, 1, JOB ":2:0:again:payload");
+	claimed_again(r, 2);
 	settles(r, 1, "ack", "stale");
+}
+
+/* A failover has lost what is kept of the job's claims. Claim n. */
+static void claimed_after_failover(struct rig *r, int n)
+{
+	while (rig_now(r) <= tokens[n - 1])
+		; /* it takes longer than a millisecond */
+	redis_server_do(rig_server(r), "HDEL " CLAIMS " " JOB);
+	claim_outlive(r);
+	claim_expect(r, 1, JOB ":N:1:again:payload");
+	tokens[n] = claim_token(r, JOB);
+	assert_true(tokens[n] > tokens[n - 1]);
+}
+
+/* The next claim's token is still a new one, so that who had the last one is shut out. */
+static void test_a_lost_claim_gives_no_token_twice(void **state)
+{
+	struct rig *r = claimed(state);
+
+	next_worker(r, 2);
+	peeks(r, 2, "[mine '' '' '' '' '' '' '' '' '']");
+	claimed_after_failover(r, 3);
+	char *answer = rig_call(r, SCRIPT_PEEK, S, "%d  " OWNER " %lld " MAIL " ''", TTL,
+	                        tokens[3]);
+	assert_memory_equal(answer, "[mine queued", 12);
+	free(answer);
+	begins(r, 2, "stale");
+	renews(r, 2, JOB);
+	settles(r, 2, "ack", "stale");
+	begins(r, 3, "ok");
+	finishes(r, 3, "sent", "ok");
+	settles(r, 3, "ack", "ok");
+	sent_by(r, 3);
+	/* one that has begun is not overlooked */
+	r = claimed(state);
+	next_worker(r, 2);
+	begins(r, 2, "ok");
+	claimed_after_failover(r, 3);
+	begins(r, 3, "unknown");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_nobody_dies),
+		cmocka_unit_test(test_a_lost_claim_gives_no_token_twice),
 		cmocka_unit_test(test_death_after_the_doorbell),
 		cmocka_unit_test(test_death_before_begin),
 		cmocka_unit_test(test_death_after_begin),

@@ -12,7 +12,8 @@
 #include "support/words.h"
 
 #define MAX_TEXT ((size_t)16 << 20)
-#define SHOWN 40 /* bytes of a payload */
+#define SHOWN 40                  /* bytes of a payload */
+#define TOKENS_FROM 1700000000000 /* ms: they are times */
 
 static long fresh; /* ids handed out */
 
@@ -48,8 +49,9 @@ static char *jobs_text(const redisReply *jobs)
 	for (size_t i = 0; i < jobs->elements; i += 5) {
 		redisReply *const *f = &jobs->element[i];
 		buf_clear(&one);
-		buf_addf(&one, "%s:%lld:%lld:%s:", f[0]->str, f[1]->integer, f[2]->integer,
-		         f[3]->str);
+		buf_addf(&one, "%s:%s:%lld:%s:", f[0]->str, f[1]->integer == 1 ? "1" : "N",
+		         f[2]->integer, f[3]->str);
+		assert_true(f[1]->integer == 1 || f[1]->integer > TOKENS_FROM);
 		buf_add(&one, f[4]->str, f[4]->len < SHOWN ? f[4]->len : SHOWN);
 		words_add(&b, one.data, one.len);
 	}
@@ -117,6 +119,15 @@ void claim_known(struct rig *r, const char *zset, const char *id, const char *co
 	redis_server_do(rig_server(r), "ZADD %s %lld %s", zset, (long long)(rig_now(r) + ms), id);
 	if (count)
 		redis_server_do(rig_server(r), "HSET " CLAIMS " %s %s", id, count);
+}
+
+long long claim_token(struct rig *r, const char *id)
+{
+	char *count = redis_server_text(rig_server(r), "HGET " CLAIMS " %s", id);
+	long long token = count ? strtoll(count, NULL, 10) : 1;
+
+	free(count);
+	return token;
 }
 
 void claim_alive(struct rig *r)

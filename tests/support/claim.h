@@ -29,7 +29,8 @@ struct claim {
 	long long now, wake, waiting, oom;
 	size_t n;   /* jobs */
 	char *lost; /* ids, as words */
-	char *jobs; /* "id:token:adoptions:kind:payload …", as words; payloads are cut at 40 bytes */
+	char *jobs; /* "id:token:adoptions:kind:payload …", as words; payloads are cut at 40 bytes; the
+	             * token is 1, or N: one of a job that was claimed before */
 	const char *fault;
 };
 
@@ -46,6 +47,8 @@ void claim_push(struct rig *r, const char *payloads); /* words, each LPUSHed to 
 /* A job that was claimed before, in LEASES or DELAYED for ms from now on; count as claim.lua keeps
  * it, NULL: none is kept. Its payload is "payload-of-<id>". */
 void claim_known(struct rig *r, const char *zset, const char *id, const char *count, int64_t ms);
+/* The token of the job's last claim. */
+long long claim_token(struct rig *r, const char *id);
 /* Somebody has claimed just now: there is no gap. */
 void claim_alive(struct rig *r);
 /* A lease passes in which somebody claims all the time, but renews nothing: who has jobs is dead. */
