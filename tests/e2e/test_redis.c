@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -315,37 +317,79 @@ static void test_full_for_long(void **state)
 }
 
 /* Every write is refused for longer than a lease: outcomes are kept, and written when it is over. */
-static void test_refuses_writes(void **state)
+static void check_refused(const char *error, void (*refuse)(struct fleet *f, bool now))
 {
 	struct fleet *f = fleet_start(NULL);
 	struct process *workers[2];
 
-	(void)state;
 	fleet_set(f, "PROVIDER_PRIMARY=%s", sink_dsn(sink, ""));
 	for (int i = 0; i < 2; i++)
 		workers[i] = fleet_worker_ready(f, NULL);
 	sink_stay(sink);
-	fleet_push_to(f, "kept", "hold-dot.x@example.com", "");
-	while (sink_copies(sink, "kept") == 0)
+	fleet_push_to(f, error, "hold-dot.x@example.com", "");
+	while (sink_copies(sink, error) == 0)
 		let_pass(5);
-	redis_server_do(fleet_redis(f), "CONFIG SET min-replicas-to-write 1");
+	refuse(f, true);
 	sink_go(sink);
 	let_pass(1500);
-	fleet_expect(f, "kept", "status", "sending");
-	assert_int_equal(process_count_lines(workers[0], "NOREPLICAS") +
-	                                 process_count_lines(workers[1], "NOREPLICAS") >
-	                         0,
-	                 1);
-	redis_server_do(fleet_redis(f), "CONFIG SET min-replicas-to-write 0");
-	fleet_wait_status(f, "kept", "sent");
+	fleet_expect(f, error, "status", "sending");
+	assert_int_equal(
+		process_count_lines(workers[0], error) + process_count_lines(workers[1], error) > 0,
+		1);
+	refuse(f, false);
+	fleet_wait_status(f, error, "sent");
 	fleet_wait_settled(f, NULL);
-	assert_int_equal(timelines_lines(f, "kept", NULL, NULL), 1);
-	assert_int_equal(sink_copies(sink, "kept"), 1);
+	assert_int_equal(timelines_lines(f, error, NULL, NULL), 1);
+	assert_int_equal(sink_copies(sink, error), 1);
 	fleet_push(f, "after", "");
 	fleet_wait_status(f, "after", "sent");
 	for (int i = 0; i < 2; i++)
 		fleet_stop(f, workers[i]);
 	fleet_free(f);
+}
+
+static void want_replicas(struct fleet *f, bool now)
+{
+	redis_server_do(fleet_redis(f), "CONFIG SET min-replicas-to-write %d", now);
+}
+
+static void test_refuses_writes(void **state)
+{
+	(void)state;
+	check_refused("NOREPLICAS", want_replicas);
+}
+
+static bool has_saved(void *f)
+{
+	char *info = redis_server_text(fleet_redis(f), "INFO persistence");
+	bool has = strstr(info, "rdb_bgsave_in_progress:0") != NULL;
+
+	free(info);
+	return has;
+}
+
+/* A snapshot that cannot be written: in its place is a directory. */
+static void fail_to_save(struct fleet *f, bool now)
+{
+	redisReply *dir = redis_server_cmd(fleet_redis(f), "CONFIG GET dir");
+	char path[4096], *info;
+
+	snprintf(path, sizeof(path), "%s/dump.rdb", dir->element[1]->str);
+	freeReplyObject(dir);
+	redis_server_do(fleet_redis(f), "CONFIG SET save %s", "3600 1000000");
+	assert_int_equal(now ? mkdir(path, 0700) : rmdir(path), 0);
+	redis_server_do(fleet_redis(f), "BGSAVE");
+	wait_until(has_saved, f, 0);
+	info = redis_server_text(fleet_redis(f), "INFO persistence");
+	assert_non_null(
+		strstr(info, now ? "rdb_last_bgsave_status:err" : "rdb_last_bgsave_status:ok"));
+	free(info);
+}
+
+static void test_cannot_save(void **state)
+{
+	(void)state;
+	check_refused("MISCONF", fail_to_save);
 }
 
 /* Somebody's slow script: the fleet waits, and does not kill it. */
@@ -477,19 +521,13 @@ static void test_evicts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_not_there),
-		cmocka_unit_test(test_restart),
-		cmocka_unit_test(test_loading),
-		cmocka_unit_test(test_silent),
-		cmocka_unit_test(test_silent_while_held),
-		cmocka_unit_test(test_full),
-		cmocka_unit_test(test_full_for_long),
-		cmocka_unit_test(test_refuses_writes),
-		cmocka_unit_test(test_busy),
-		cmocka_unit_test(test_script_flush),
-		cmocka_unit_test(test_wrong_type),
-		cmocka_unit_test(test_wrong_status),
-		cmocka_unit_test(test_evicts),
+		cmocka_unit_test(test_not_there),         cmocka_unit_test(test_restart),
+		cmocka_unit_test(test_loading),           cmocka_unit_test(test_silent),
+		cmocka_unit_test(test_silent_while_held), cmocka_unit_test(test_full),
+		cmocka_unit_test(test_full_for_long),     cmocka_unit_test(test_refuses_writes),
+		cmocka_unit_test(test_cannot_save),       cmocka_unit_test(test_busy),
+		cmocka_unit_test(test_script_flush),      cmocka_unit_test(test_wrong_type),
+		cmocka_unit_test(test_wrong_status),      cmocka_unit_test(test_evicts),
 	};
 
 	cmocka_set_test_filter(getenv("TEST"));
