@@ -38,6 +38,7 @@ struct outgoing {
 struct outgoing_list {
 	struct outgoing *mails;
 	size_t n, room;
+	struct carriers *carriers; /* opened for the first mail that names its provider */
 };
 
 void outgoing_free(struct outgoing_list *l);

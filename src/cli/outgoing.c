@@ -10,6 +10,7 @@
 #include "cli/mail_view.h"
 #include "cli/query.h"
 #include "mail/job.h"
+#include "provider/carriers.h"
 
 #define KEY_NAME "idempotencyKey"
 #define FAULT_BYTES 65536
@@ -37,6 +38,7 @@ void outgoing_free(struct outgoing_list *l)
 		mem_free(l->mails[i].error);
 	}
 	mem_free(l->mails);
+	carriers_close(l->carriers);
 	memset(l, 0, sizeof(*l));
 }
 
@@ -103,6 +105,26 @@ static void check_own_key(struct outgoing *m, const struct options *o)
 	buf_free(&faults);
 }
 
+/* A provider that cannot carry the mail that is for it alone: the workers would bury it. */
+static void check_provider(struct outgoing_list *l, struct outgoing *m, const struct job *job,
+                           const struct options *o)
+{
+	const char *why;
+	char *fault;
+
+	if (job->provider[0] == '\0')
+		return;
+	if (l->carriers == NULL)
+		l->carriers = carriers_open(o);
+	why = carriers_refuse(l->carriers, job);
+	if (why == NULL)
+		return;
+	fault = mem_printf("Field \"provider\" names %s, which cannot carry this mail: %s",
+	                   job->provider, why);
+	refuse(m, fault);
+	mem_free(fault);
+}
+
 void outgoing_add(struct outgoing_list *l, const char *text, size_t len, size_t line,
                   const struct options *o, const struct queue_set *queues, bool without_key)
 {
@@ -132,6 +154,8 @@ void outgoing_add(struct outgoing_list *l, const char *text, size_t len, size_t 
 			m->key_is_ours = true;
 			check_own_key(m, &with_sender);
 		}
+		if (m->state == OUTGOING_READY)
+			check_provider(l, m, job, o);
 	}
 	job_free(job);
 	buf_free(&faults);

@@ -336,6 +336,23 @@ static void test_redis_full(void **state)
 	redis_server_do(redis, "CONFIG SET maxmemory 0");
 }
 
+/* Where the providers are known, a mail is refused that its own one cannot carry. */
+static void test_provider_that_cannot_carry_it(void **state)
+{
+	(void)state;
+	cli_set(cli, "PROVIDERS", "mark");
+	cli_set(cli, "PROVIDER_MARK", "postmark://TOKEN@default");
+	cli_expect(cli, 1, NULL, "send", "--to", "a@x.org", "--subject", "s", "--text", "t",
+	           "--tag", "a", "--tag", "b", "--provider", "mark", NULL);
+	cli_assert_has(cli->err, "mark, which cannot carry this mail: Postmark takes one tag");
+	assert_int_equal(redis_server_int(redis, "LLEN mail:queue"), 0);
+	cli_expect(cli, 0, NULL, "send", "--to", "a@x.org", "--subject", "s", "--text", "t",
+	           "--tag", "a", "--provider", "mark", NULL);
+	cli_set(cli, "PROVIDERS", NULL);
+	cli_expect(cli, 0, NULL, "send", "--to", "a@x.org", "--subject", "s", "--text", "t",
+	           "--tag", "a", "--tag", "b", "--provider", "mark", NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -350,6 +367,7 @@ int main(void)
 		cmocka_unit_test_setup(test_repeats, empty),
 		cmocka_unit_test_setup(test_wait, empty),
 		cmocka_unit_test_setup(test_redis_full, empty),
+		cmocka_unit_test_setup(test_provider_that_cannot_carry_it, empty),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
