@@ -12,12 +12,13 @@
 struct flag_name {
 	const char *name; /* the option's: CONCURRENCY, for --concurrency */
 	bool is_switch;   /* --name and --no-name instead of --name VALUE */
+	bool is_secret;   /* its value is blotted out where the kernel shows it (ps, /proc/<pid>/cmdline) */
 };
 
 struct flags_spec {
 	const struct flag_name *names;
 	size_t n_names;
-	const char *prefix;     /* every flag whose option name begins so takes a value */
+	const char *prefix;     /* every flag whose option name begins so takes a value, a secret one */
 	const char *const *own; /* as in options_load; NULL: none */
 };
 
@@ -31,7 +32,8 @@ struct flags {
 
 /* Moves the rest to argv[1 … *n_rest]; the flags follow, then NULLs in the place of what was joined
  * to a neighbour: parsing the same argv again gives the same result (but for what stood behind a
- * lone "--", which is not kept). The strings that joining makes live until exit, as argv's do.
+ * lone "--", which is not kept). The strings that joining makes live until exit, as argv's do, and so
+ * do the copies that argv has of secret values after.
  * False: err says which flag and why. */
 bool flags_parse(struct flags *f, const struct flags_spec *spec, int argc, char **argv, int *n_rest,
                  struct error *err) MUST_CHECK;

@@ -20,6 +20,7 @@ char *mem_printf(const char *format, ...) PRINTF_LIKE(1, 2) MUST_CHECK;
 void *mem_try(size_t size) MUST_CHECK;                  /* NULL when there is none */
 void mem_free(void *p);                                 /* NULL is fine */
 void mem_wipe(void *p, size_t size);                    /* overwrites a secret; not optimised away */
+void mem_free_secret(char *s);                          /* wiped first; NULL is fine */
 
 /* Every allocation above goes through this; a test replaces it to make allocations fail.
  * Behaves as realloc(3). */

@@ -62,7 +62,8 @@ void gate_free(struct gate *g); /* the line must be empty; closes the provider *
 
 void gate_enter(struct gate *g, struct task *t); /* at the end of the line */
 void gate_leave(struct gate *g, struct task *t);
-/* What became of one send; reason: for REPORT_DOWN and REPORT_FAIL. */
+/* What became of one send; reason: for REPORT_DOWN and REPORT_FAIL. Everybody who looks at the fleet sees
+ * it: addresses are masked. */
 void gate_report(struct gate *g, int64_t generation, enum report_kind kind, int64_t ms, const char *reason);
 
 /* Can a task that enters now expect to go through, perhaps after a wait for the rate? */

@@ -51,4 +51,8 @@ const char *outcome_name(enum outcome_kind kind); /* "sent", "retry", … */
  * not UTF-8), and cut between characters. */
 void outcome_set(struct outcome *o, enum outcome_kind kind, const char *code, const char *text);
 
+/* Writes *** wherever a credential stands in code and text, whole or cut off at their end: a server may
+ * quote what it does not like. "" is fine. */
+void outcome_hide(struct outcome *o, const char *secret);
+
 #endif

@@ -18,4 +18,8 @@ bool text_has_control_but_tab(const char *s, size_t n); /* the same, but TAB is 
  * of the name of a Redis key (braces would choose its slot). */
 bool text_is_key(const char *s, size_t n, size_t max);
 
+/* Copies a text without whole addresses: "<ada@x.org> is full" becomes "<a***@x.org> is full". Cut to
+ * fit. */
+void text_mask_addresses(char *out, size_t size, const char *text);
+
 #endif

@@ -51,6 +51,7 @@ struct http_api {
 	const struct http_api_type *type;
 	char *base;   /* http_dsn.h */
 	char *secret; /* the API key: what no text may show */
+	char *second_secret; /* nor this: the key as it goes over the line, a session token; NULL none */
 	void *own;    /* the type's: what else its DSN said */
 	struct http_client *client;
 	struct http_attempt *spare;

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "mail/outcome.h"
+#include "smtp/config.h"
 #include "smtp/envelope.h"
 #include "smtp/reply.h"
 
@@ -35,6 +36,9 @@ enum smtp_class smtp_outcome_classify(enum smtp_phase phase, const struct smtp_r
 
 /* The outcome of a whole attempt (but not of SMTP_END_RCPTS: that is told by the recipients). */
 void smtp_outcome(struct outcome *o, const struct smtp_result *r);
+
+/* Takes the password out of its words, also as it goes over the line with PLAIN and LOGIN. */
+void smtp_outcome_hide(struct outcome *o, const struct smtp_config *c);
 
 /* What was said to the recipients of one envelope. */
 struct smtp_rcpts {

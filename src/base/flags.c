@@ -23,16 +23,40 @@ struct parse {
 
 /* Strings that now stand in argv, which nobody frees: kept reachable, so that no leak checker
  * takes them for lost. */
+static struct kept {
+	struct kept *next;
+	char *text;
+} * kept;
+
 static void keep_until_exit(char *text)
 {
-	static struct kept {
-		struct kept *next;
-		char *text;
-	} * all;
 	struct kept *k = mem_alloc(sizeof(*k));
 
-	*k = (struct kept){all, text};
-	all = k;
+	*k = (struct kept){kept, text};
+	kept = k;
+}
+
+static bool is_kept(const char *text)
+{
+	for (const struct kept *k = kept; k != NULL; k = k->next)
+		if (k->text == text)
+			return true;
+	return false;
+}
+
+/* Puts a copy into argv[at] and blots the original out from `from` on: other users of the machine
+ * can read it there. */
+static char *conceal(char **argv, int at, size_t from)
+{
+	char *original = argv[at], *copy;
+
+	if (is_kept(original))
+		return original;
+	copy = mem_strdup(original);
+	memset(original + from, '*', strlen(original + from));
+	keep_until_exit(copy);
+	argv[at] = copy;
+	return copy;
 }
 
 /* "max-job-bytes=5" → "MAX_JOB_BYTES"; NULL when no flag is written like this. */
@@ -164,12 +188,25 @@ static void add(struct flags *f, char *name, const char *value)
 	f->list[f->n++] = (struct flag){name, value};
 }
 
+static bool is_secret(const struct flags_spec *spec, const char *name)
+{
+	for (size_t i = 0; i < spec->n_names; i++)
+		if (strcmp(name, spec->names[i].name) == 0)
+			return spec->names[i].is_secret;
+	return true; /* by the prefix */
+}
+
 static bool parse_option(struct parse *p, char *arg)
 {
 	char *name = option_name(arg + 2);
 	enum kind kind = name != NULL ? find(p->spec, name) : KIND_UNKNOWN;
 	const char *equals = strchr(arg, '='), *value;
+	bool secret = kind == KIND_VALUE && is_secret(p->spec, name);
 
+	if (secret && equals != NULL) {
+		arg = conceal(p->argv, p->at, (size_t)(equals + 1 - arg));
+		equals = strchr(arg, '=');
+	}
 	p->taken[p->n_taken++] = arg;
 	if (kind == KIND_UNKNOWN || (kind == KIND_NEGATED && equals != NULL)) {
 		mem_free(name);
@@ -181,6 +218,8 @@ static bool parse_option(struct parse *p, char *arg)
 			mem_free(name);
 			return false;
 		}
+		if (secret && equals == NULL)
+			value = conceal(p->argv, p->at, 0);
 		if (equals == NULL)
 			p->taken[p->n_taken++] = p->argv[p->at];
 	} else if (kind == KIND_SWITCH) {

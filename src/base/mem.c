@@ -103,3 +103,10 @@ void mem_wipe(void *p, size_t size)
 	if (p != NULL)
 		explicit_bzero(p, size);
 }
+
+void mem_free_secret(char *s)
+{
+	if (s != NULL)
+		mem_wipe(s, strlen(s));
+	mem_free(s);
+}

@@ -34,8 +34,8 @@ struct option {
 	const char *unit;    /* of a number, for people */
 	const char *choices; /* with a blank between */
 	bool (*check)(const char *value);
-	const char *rule;    /* completes "NAME must be …" when check says no */
-	bool secret;         /* may come from systemd's credentials */
+	const char *rule; /* completes "NAME must be …" when check says no */
+	bool secret;      /* may come from systemd's credentials; not shown among the arguments */
 	const char *section; /* the heading before this row */
 	const char *help;    /* one line */
 };
@@ -452,7 +452,8 @@ bool options_load(struct options *o, int argc, char **argv, const char *const *o
 
 	memset(o, 0, sizeof(*o));
 	for (size_t i = 0; i < N_OPTIONS; i++)
-		names[i] = (struct flag_name){table[i].name, table[i].type == OPTION_SWITCH};
+		names[i] = (struct flag_name){table[i].name, table[i].type == OPTION_SWITCH,
+		                              table[i].secret};
 	flags_free(&flags);
 	if (!flags_parse(&flags, &spec, argc, argv, n_rest, err))
 		return false;

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "mail/text.h"
 #include "redis/keys.h"
 #include "redis/script.h"
 
@@ -82,7 +83,7 @@ void gate_report(struct gate *g, int64_t generation, enum report_kind kind, int6
 		return; /* Redis is away; the breaker will hear of the next ones */
 	last = &g->reports[g->n_reports++];
 	*last = (struct gate_report){.generation = generation, .kind = kind, .count = 1, .ms = ms};
-	snprintf(last->reason, sizeof(last->reason), "%s", reason ? reason : "");
+	text_mask_addresses(last->reason, sizeof(last->reason), reason ? reason : "");
 }
 
 bool gate_flows(const struct gate *g)

@@ -66,3 +66,32 @@ void outcome_set(struct outcome *o, enum outcome_kind kind, const char *code, co
 	copy_line(filled.text, sizeof(filled.text), text);
 	*o = filled;
 }
+
+#define STARS "***"
+#define HIDE_CUT 4 /* so much of a secret's beginning is told apart from other words */
+
+static void hide(char *s, size_t size, const char *secret)
+{
+	size_t n = strlen(secret), stars = strlen(STARS) < n ? strlen(STARS) : n, len;
+
+	for (char *at = s; n > 0 && (at = strstr(at, secret)) != NULL; at += stars) {
+		memcpy(at, STARS, stars);
+		memmove(at + stars, at + n, strlen(at + n) + 1);
+	}
+	len = strlen(s);
+	if (len + HIDE_CUT < size)
+		return;
+	/* It was cut, perhaps within the secret. */
+	for (size_t part = n < len ? n : len; part >= HIDE_CUT; part--) {
+		if (memcmp(s + len - part, secret, part) != 0)
+			continue;
+		memcpy(s + len - part, STARS, sizeof(STARS));
+		return;
+	}
+}
+
+void outcome_hide(struct outcome *o, const char *secret)
+{
+	hide(o->code, sizeof(o->code), secret);
+	hide(o->text, sizeof(o->text), secret);
+}

@@ -1,5 +1,8 @@
 #include "mail/text.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "base/utf8.h"
 
 bool text_is_ascii(const char *s, size_t n)
@@ -43,4 +46,26 @@ bool text_is_key(const char *s, size_t n, size_t max)
 		if (s[i] == '{' || s[i] == '}')
 			return false;
 	return true;
+}
+
+void text_mask_addresses(char *out, size_t size, const char *text)
+{
+	static const char delimiters[] = " <>()[],;\"'";
+	size_t len = 0;
+
+	out[0] = '\0';
+	while (*text != '\0' && len + 1 < size) {
+		size_t n = strcspn(text, delimiters);
+		const char *at = n > 0 ? memrchr(text, '@', n) : NULL;
+		size_t shown = at == NULL || at == text ? 0 : utf8_width(text, n);
+		int wrote;
+
+		if (at == NULL)
+			wrote = snprintf(out + len, size - len, "%.*s", (int)(n > 0 ? n : 1), text);
+		else
+			wrote = snprintf(out + len, size - len, "%.*s***%.*s", (int)shown, text,
+			                 (int)(text + n - at), at);
+		len += (size_t)wrote;
+		text += n > 0 ? n : 1;
+	}
 }

@@ -63,18 +63,11 @@ void http_api_no_reply(struct outcome *o, const struct http_result *result)
 }
 
 /* A server may quote what it does not like. */
-static void hide(struct outcome *o, const char *secret)
+static void hide(const struct http_api *api, struct outcome *o)
 {
-	size_t n = strlen(secret);
-	char *at;
-
-	while (n > 0 && (at = strstr(o->text, secret)) != NULL) {
-		memset(at, '*', 3 < n ? 3 : n);
-		if (n > 3)
-			memmove(at + 3, at + n, strlen(at + n) + 1);
-		else
-			break;
-	}
+	outcome_hide(o, api->secret);
+	if (api->second_secret != NULL)
+		outcome_hide(o, api->second_secret);
 }
 
 static void judge(struct http_api *api, struct outcome *o, const struct http_result *result)
@@ -89,7 +82,7 @@ static void judge(struct http_api *api, struct outcome *o, const struct http_res
 	/* An answer to half a mail takes nothing. */
 	if (!result->passed && (o->kind == OUTCOME_SENT || o->kind == OUTCOME_UNKNOWN))
 		o->kind = OUTCOME_RETRY;
-	hide(o, api->secret);
+	hide(api, o);
 }
 
 /* All recipients of one request fare alike, but for those that mark_refused has told apart. */
@@ -205,8 +198,8 @@ void http_api_close(struct provider *p)
 	}
 	if (api->own != NULL)
 		api->type->free_own(api->own);
-	mem_wipe(api->secret, strlen(api->secret));
-	mem_free(api->secret);
+	mem_free_secret(api->secret);
+	mem_free_secret(api->second_secret);
 	mem_free(api->base);
 	mem_free(api);
 }
@@ -305,7 +298,7 @@ static void understand(struct http_api *api, struct outcome *o, const struct htt
 		outcome_set(o, OUTCOME_SENT, code, "it answers, and knows the credentials");
 	else
 		api->type->judge(o, r);
-	hide(o, api->secret);
+	hide(api, o);
 }
 
 static void on_answer(struct http_request *r, const struct http_result *result)

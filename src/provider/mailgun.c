@@ -10,6 +10,7 @@
 #include "provider/http_api.h"
 #include "provider/http_dsn.h"
 #include "provider/http_judge.h"
+#include "provider/jsonw.h"
 
 #define MAX_TAGS 10
 #define MAX_OPTIONS 16384 /* bytes of all o:, h: and v: together */
@@ -214,6 +215,18 @@ static bool is_domain(const char *s)
 	return s[0] != '\0' && s[0] != '.' && strspn(s, allowed) == strlen(s);
 }
 
+/* "api:KEY" in base64, as it goes over the line (RFC 7617). */
+static char *basic_credentials(const char *key)
+{
+	char *plain = mem_printf("api:%s", key);
+	struct buf encoded;
+
+	buf_init(&encoded, HTTP_CALL_MAX_HEADERS);
+	jsonw_add_base64(&encoded, plain, strlen(plain));
+	mem_free_secret(plain);
+	return buf_take(&encoded);
+}
+
 static void *open_mailgun(struct provider *p, struct uri *dsn, struct error *err)
 {
 	static const struct http_api_type type = {.brand = "Mailgun",
@@ -240,6 +253,7 @@ static void *open_mailgun(struct provider *p, struct uri *dsn, struct error *err
 	                    dsn->user, err);
 	if (api == NULL)
 		return NULL;
+	api->second_secret = basic_credentials(dsn->user);
 	own = mem_zalloc(sizeof(*own));
 	own->domain = mem_strdup(dsn->password);
 	own->testmode = testmode;

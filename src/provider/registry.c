@@ -64,8 +64,7 @@ static bool add_named(struct registry *r, struct ev_loop *loop, const struct opt
 	if (dsn == NULL)
 		return refuse_missing(name, err);
 	ok = add(r, loop, o, name, dsn, err);
-	mem_wipe(dsn, strlen(dsn));
-	mem_free(dsn);
+	mem_free_secret(dsn);
 	return ok;
 }
 

@@ -442,19 +442,12 @@ static const char *refuses(const struct provider *p, const struct job *job)
 	return ses_refuses(job, own->options.simple);
 }
 
-static void wipe(char *s)
-{
-	if (s != NULL)
-		mem_wipe(s, strlen(s));
-	mem_free(s);
-}
-
 static void free_ses(void *own)
 {
 	struct ses *s = own;
 
-	wipe(s->access_key);
-	wipe(s->session_token);
+	mem_free_secret(s->access_key);
+	mem_free_secret(s->session_token);
 	mem_free(s->region);
 	mem_free(s->configuration_set);
 	mem_free(s->host);
@@ -519,6 +512,7 @@ static void *open_ses(struct provider *p, struct uri *dsn, struct error *err)
 		return NULL;
 	}
 	split_base(own, api->base);
+	api->second_secret = mem_strdup(own->session_token);
 	api->own = own;
 	return api;
 }

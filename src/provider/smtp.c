@@ -162,6 +162,7 @@ static void on_end(struct smtp_envelope *e, const struct smtp_result *r)
 		o = a->rcpts.worst;
 	else
 		smtp_outcome(&o, r);
+	smtp_outcome_hide(&o, &a->smtp->config);
 	if (o.kind == OUTCOME_SENT || (r->end == SMTP_END_RCPTS && a->rcpts.deferred > 0))
 		o.retry_after_ms = a->rcpts.retry_after_ms;
 	finish(a, &o);

@@ -27,6 +27,7 @@ static void on_probed(void *data, const struct smtp_result *r, bool tls)
 		outcome_set(&o, OUTCOME_SENT, "250", text);
 	} else {
 		smtp_outcome(&o, r);
+		smtp_outcome_hide(&o, q->config);
 	}
 	mem_free(q);
 	c->on_done(c, &o);

@@ -185,9 +185,7 @@ bool smtp_dsn_read(struct smtp_config *c, struct uri *dsn, const char *ehlo_name
 
 void smtp_dsn_free(struct smtp_config *c)
 {
-	if (c->password != NULL)
-		mem_wipe(c->password, strlen(c->password));
-	mem_free(c->password);
+	mem_free_secret(c->password);
 	mem_free(c->user);
 	mem_free(c->host);
 	mem_free(c->ehlo_name);

@@ -6,6 +6,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/buf.h"
+#include "base/mem.h"
+#include "provider/jsonw.h"
+
 #define BIT(PHASE) (1U << (PHASE))
 #define AT_START (BIT(SMTP_GREETING) | BIT(SMTP_EHLO) | BIT(SMTP_HELO) | BIT(SMTP_STARTTLS))
 #define AT_AUTH BIT(SMTP_AUTH)
@@ -375,4 +379,27 @@ void smtp_rcpts_add(struct smtp_rcpts *all, struct rcpt_result *one, const struc
 		all->rank = effects[class].rank;
 		all->worst = o;
 	}
+}
+
+void smtp_outcome_hide(struct outcome *o, const struct smtp_config *c)
+{
+	size_t user = strlen(c->user), password = strlen(c->password), n = user + password + 2;
+	char *plain;
+	struct buf encoded;
+
+	if (password == 0 || o->text[0] == '\0')
+		return;
+	plain = mem_alloc(n + 1);
+	snprintf(plain, n + 1, "%c%s%c%s", '\0', c->user, '\0', c->password);
+	buf_init(&encoded, 2 * n + 8);
+	jsonw_add_base64(&encoded, plain, n);
+	outcome_hide(o, buf_str(&encoded)); /* AUTH PLAIN */
+	buf_clear(&encoded);
+	jsonw_add_base64(&encoded, c->password, password);
+	outcome_hide(o, buf_str(&encoded)); /* AUTH LOGIN */
+	outcome_hide(o, c->password);
+	mem_wipe(plain, n);
+	mem_free(plain);
+	mem_wipe(encoded.data, encoded.cap);
+	buf_free(&encoded);
 }

@@ -7,6 +7,7 @@ usage: smtp_secure.py DIRECTORY OPTION...
   user=USER:PASSWORD   AUTH is offered and required
   mechanisms=A,B       those that are offered
   utf8                 SMTPUTF8 is offered
+  echo                 every AUTH is refused, with the credentials in the reply
   lie                  SMTPUTF8 is offered in clear text only, as somebody in between could
 
 DIRECTORY gets:
@@ -16,6 +17,7 @@ DIRECTORY gets:
 """
 
 import asyncio
+import base64
 import os
 import ssl
 import sys
@@ -80,6 +82,9 @@ async def main(directory, options):
         ok = isinstance(data, LoginPassword)
         got = (data.login.decode(), data.password.decode()) if ok else ("?", "?")
         keeper.say("AUTH", mechanism, *got, layer(session) if not implicit else "tls")
+        if "echo" in given:  # it quotes what it refuses, plain and as it came
+            coded = [base64.b64encode(s.encode()).decode() for s in (got[1], "\0%s\0%s" % got)]
+            return AuthResult(success=False, handled=False, message=f"535 5.7.8 no {got[1]} {' '.join(coded)}")
         return AuthResult(success=got == (user, password), handled=False)
 
     def make():

@@ -10,8 +10,10 @@
 
 #define MAX_ARGS 16
 
-static const struct flag_name names[] = {
-	{"CONCURRENCY", false}, {"REDIS_URL", false}, {"STRICT", true}, {"NO_OP", false}};
+static const struct flag_name names[] = {{"CONCURRENCY", false, false},
+                                         {"REDIS_URL", false, true},
+                                         {"STRICT", true, false},
+                                         {"NO_OP", false, false}};
 static const char *const own[] = {"watch", "workers=", "help", NULL};
 static const struct flags_spec spec = {names, 4, "PROVIDER_", own};
 
@@ -185,6 +187,34 @@ static void test_parsing_again_gives_the_same(void **state)
 	assert_flag("REDIS_URL", "x");
 }
 
+/* What the kernel shows of the arguments is the memory in which they came. */
+static void test_secrets_are_blotted_out(void **state)
+{
+	static char joined[] = "--redis-url=redis://:s3cret@x", flag[] = "--provider-a",
+		    value[] = "smtp://u:s3cret@x", plain[] = "--concurrency=5";
+
+	(void)state;
+	for (int again = 0; again < 2; again++) {
+		if (again == 0) {
+			argv[0] = program;
+			argv[1] = joined;
+			argv[2] = flag;
+			argv[3] = value;
+			argv[4] = plain;
+			argc = 5;
+		}
+		flags_free(&f);
+		assert_true(flags_parse(&f, &spec, argc, argv, &n_rest, &err));
+		assert_flag("REDIS_URL", "redis://:s3cret@x");
+		assert_flag("PROVIDER_A", "smtp://u:s3cret@x");
+		assert_flag("CONCURRENCY", "5");
+	}
+	assert_string_equal(joined, "--redis-url=*****************");
+	assert_string_equal(flag, "--provider-a");
+	assert_string_equal(value, "*****************");
+	assert_string_equal(plain, "--concurrency=5");
+}
+
 static void test_no_arguments_at_all(void **state)
 {
 	struct flags_spec without = spec;
@@ -215,6 +245,7 @@ int main(void)
 		TEST(test_a_missing_value_is_noticed),
 		TEST(test_unknown_flags_and_what_was_meant),
 		TEST(test_parsing_again_gives_the_same),
+		TEST(test_secrets_are_blotted_out),
 		TEST(test_no_arguments_at_all),
 	};
 

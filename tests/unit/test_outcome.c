@@ -102,6 +102,42 @@ static void test_may_be_set_from_itself(void **state)
 	assert_string_equal(o.text, "closing");
 }
 
+static void assert_hidden(const char *text, const char *secret, const char *hidden)
+{
+	struct outcome o;
+
+	outcome_set(&o, OUTCOME_REJECTED, "535", text);
+	outcome_hide(&o, secret);
+	assert_string_equal(o.text, hidden);
+	assert_string_equal(o.code, "535");
+}
+
+static void test_secrets_are_hidden(void **state)
+{
+	char text[400], hidden[400];
+	struct outcome o;
+
+	(void)state;
+	assert_hidden("not s3cr3t-key, nor s3cr3t-key", "s3cr3t-key", "not ***, nor ***");
+	assert_hidden("s3cr3t-keys3cr3t-key", "s3cr3t-key", "******");
+	assert_hidden("a short one: ab", "ab", "a short one: **");
+	assert_hidden("***", "***", "***");
+	assert_hidden("nothing", "", "nothing");
+	assert_hidden("no s3cr3t-ke", "s3cr3t-key", "no s3cr3t-ke");
+	/* Cut off in its middle, by the text's own bound. */
+	for (size_t shown = 4; shown < 10; shown++) {
+		size_t before = OUTCOME_MAX_TEXT - 1 - shown;
+
+		memset(text, 'x', before);
+		snprintf(text + before, sizeof(text) - before, "s3cr3t-key");
+		snprintf(hidden, sizeof(hidden), "%.*s***", (int)before, text);
+		assert_hidden(text, "s3cr3t-key", hidden);
+	}
+	outcome_set(&o, OUTCOME_REJECTED, "422 s3cr3t-key", "");
+	outcome_hide(&o, "s3cr3t-key");
+	assert_string_equal(o.code, "422 ***");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -110,6 +146,7 @@ int main(void)
 		cmocka_unit_test(test_text_is_one_printable_line),
 		cmocka_unit_test(test_long_text_is_cut_between_characters),
 		cmocka_unit_test(test_may_be_set_from_itself),
+		cmocka_unit_test(test_secrets_are_hidden),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,12 +55,37 @@ static void test_keys(void **state)
 	assert_false(text_is_key("a\xff", 2, 256));
 }
 
+static void assert_masked(const char *text, size_t size, const char *masked)
+{
+	char out[200];
+
+	text_mask_addresses(out, size, text);
+	assert_string_equal(out, masked);
+}
+
+static void test_addresses_are_masked(void **state)
+{
+	(void)state;
+	assert_masked("550: <ada@x.org>: is full", 200, "550: <a***@x.org>: is full");
+	assert_masked("ada@x.org", 200, "a***@x.org");
+	assert_masked("to:ada@x.org,eve@y.org;\"bob@z.org\"", 200,
+	              "t***@x.org,e***@y.org;\"b***@z.org\"");
+	assert_masked("j\xc3\xbcrgen@x.org \xc3\xbc@y", 200, "j***@x.org \xc3\xbc***@y");
+	assert_masked("@ and a@", 200, "***@ and a***@");
+	assert_masked("nobody here", 200, "nobody here");
+	assert_masked("", 200, "");
+	assert_masked("ada@x.org is full", 8, "a***@x.");
+	assert_masked("abc def", 4, "abc");
+	assert_masked("abc def", 5, "abc ");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ascii),
 		cmocka_unit_test(test_control_characters),
 		cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_addresses_are_masked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
