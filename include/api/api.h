@@ -18,21 +18,13 @@
 #include "base/attr.h"
 #include "base/error.h"
 #include "base/options.h"
-#include "mail/job.h"
-#include "redis/keys.h"
+#include "fleet/queue_set.h"
 #include "redis/topology.h"
-
-/* The queues of the fleet, and which of them a new mail goes to. */
-struct api_queues {
-	const struct queue_keys *all;
-	size_t n;
-	const struct queue_keys *by_priority[JOB_MAX_PRIORITY + 2]; /* of priority - 1, then 0 to 10 */
-};
 
 struct api {
 	struct ev_loop *loop;
 	const struct options *options;
-	const struct api_queues *queues;
+	const struct queue_set *queues;
 	struct topology *redis;
 	struct server *server;
 	struct accept accept;
@@ -47,6 +39,6 @@ struct api {
 };
 
 /* Runs until it is told to stop. False: it could not start, err says why. */
-bool api_run(const struct options *o, const struct api_queues *queues, struct error *err) MUST_CHECK;
+bool api_run(const struct options *o, const struct queue_set *queues, struct error *err) MUST_CHECK;
 
 #endif

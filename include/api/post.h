@@ -10,6 +10,7 @@
 #include "base/attr.h"
 #include "base/buf.h"
 #include "base/options.h"
+#include "fleet/queue_set.h"
 #include "mail/message.h"
 #include "redis/keys.h"
 #include "redis/link.h"
@@ -18,8 +19,6 @@
 #define POST_MAX_SUBJECT 200 /* characters, exclusive */
 #define POST_MAX_DELAY 300000
 #define POST_MAX_WORD 128
-
-struct api_queues;
 
 enum post_outcome {
 	POST_TAKEN,       /* pushed */
@@ -60,10 +59,10 @@ TAILQ_HEAD(post_list, post);
  * header_key: from the request's head, or NULL. Never NULL; outcome POST_INVALID tells that it is not
  * valid. */
 struct post *post_new(const char *text, size_t len, const char *header_key, const struct options *o,
-                      const struct api_queues *queues) MUST_CHECK;
+                      const struct queue_set *queues) MUST_CHECK;
 /* The same without the limits that are only for clients: of the key's length, and so on. */
 struct post *post_new_trusted(const char *text, size_t len, const struct options *o,
-                              const struct api_queues *queues) MUST_CHECK;
+                              const struct queue_set *queues) MUST_CHECK;
 void post_free(struct post *p); /* NULL is fine */
 /* {success, status, jobId, messageId, idempotencyKey, statusUrl, timestamp …} of one that was taken or
  * is known. */

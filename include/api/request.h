@@ -6,6 +6,7 @@
 #ifndef API_REQUEST_H
 #define API_REQUEST_H
 
+#include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -39,6 +40,7 @@ struct request {
 	char *path;                /* as it was sent, without the query */
 	char *param;               /* what stands for the * of the route, decoded; NULL: none */
 	struct buf body;
+	void *data; /* the route's own; mem_free'd with the request */
 	int64_t began_at; /* mono clock, µs */
 	char client[REQUEST_MAX_CLIENT]; /* who is limited: "key:shop", "ip:192.0.2.1" */
 	bool head_seen, running, suspended, close;
@@ -53,6 +55,9 @@ struct request {
 TAILQ_HEAD(request_list, request);
 
 const char *request_get(const struct request *r, const char *header); /* or NULL */
+
+/* The body as a JSON object; an empty one is an empty object. False: it has been answered, 400. */
+bool request_read(struct request *r, cJSON **body) MUST_CHECK; /* cJSON_Delete */
 
 /* A header of the answer; before the answer itself. */
 void request_add(struct request *r, const char *name, const char *format, ...) PRINTF_LIKE(3, 4);

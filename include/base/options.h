@@ -44,6 +44,7 @@ struct options {
 	int64_t retry_max_delay;    /* RETRY_MAX_DELAY    300000 ms, 1 - 86400000 */
 	int64_t on_unknown;         /* ON_UNKNOWN         retry | hold | fail (enum options_unknown) */
 	int64_t status_ttl;         /* STATUS_TTL         604800 s, 1 - 31536000 */
+	int64_t keep_sent;          /* KEEP_SENT          0 s, 0 - 31536000 */
 	int64_t dead_ttl;           /* DEAD_TTL           1209600 s, 1 - 31536000 */
 	int64_t max_queue_time;     /* MAX_QUEUE_TIME     432000 s, 1 - 31536000 */
 	int64_t events_max;         /* EVENTS_MAX         100000, 0 - 100000000: entries kept per queue's stream, 0: none */

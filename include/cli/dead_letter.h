@@ -15,7 +15,7 @@
 #include "base/error.h"
 #include "base/options.h"
 #include "cli/mail_view.h"
-#include "cli/queue_set.h"
+#include "fleet/queue_set.h"
 #include "redis/sync.h"
 
 struct dead_letter {

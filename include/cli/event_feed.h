@@ -20,8 +20,8 @@
 #include "base/attr.h"
 #include "base/buf.h"
 #include "base/error.h"
-#include "cli/queue_set.h"
 #include "cli/term.h"
+#include "fleet/queue_set.h"
 #include "redis/sync.h"
 
 /* Valid until the next call. */

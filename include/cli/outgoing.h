@@ -10,7 +10,7 @@
 #include "base/attr.h"
 #include "base/error.h"
 #include "base/options.h"
-#include "cli/queue_set.h"
+#include "fleet/queue_set.h"
 #include "redis/sync.h"
 
 enum outgoing_state {

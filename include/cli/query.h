@@ -17,10 +17,6 @@ redisReply *query(struct sync *s, struct error *err, ...) MUST_CHECK __attribute
 /* An integer, or a string that is one; nil and any other text is 0. */
 bool query_int(struct sync *s, struct error *err, int64_t *out, ...) MUST_CHECK __attribute__((sentinel));
 
-int64_t query_reply_int(const redisReply *r); /* the same of a reply that is there already */
-/* The reply's text, or NULL when it is not one. */
-const char *query_reply_text(const redisReply *r);
-
 /* Redis's clock, ms. */
 bool query_now(struct sync *s, struct error *err, int64_t *ms) MUST_CHECK;
 

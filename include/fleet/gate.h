@@ -52,6 +52,7 @@ struct gate {
 	size_t n_reports, n_sent;
 	struct command command; /* scratch */
 	char state[16];         /* as permit.lua last said; for the log */
+	int64_t reset_at;       /* Redis's clock, ms: when somebody last closed the breaker by hand; 0 never */
 	ev_timer timer;         /* wakes the loop when blocked_until has come */
 	bool *changed;          /* set when tasks may have to be routed anew */
 };
@@ -65,6 +66,9 @@ void gate_leave(struct gate *g, struct task *t);
 /* What became of one send; reason: for REPORT_DOWN and REPORT_FAIL. Everybody who looks at the fleet sees
  * it: addresses are masked. */
 void gate_report(struct gate *g, int64_t generation, enum report_kind kind, int64_t ms, const char *reason);
+
+/* Somebody has closed the breaker (mail:control): what was said of waiting does not hold any more. */
+void gate_reset(struct gate *g);
 
 /* Can a task that enters now expect to go through, perhaps after a wait for the rate? */
 bool gate_flows(const struct gate *g);

@@ -12,7 +12,7 @@
 #include "fleet/history.h"
 #include "mail/outcome.h"
 
-enum settle_action { SETTLE_ACK, SETTLE_DELAY, SETTLE_BURY };
+enum settle_action { SETTLE_ACK, SETTLE_KEEP, SETTLE_DELAY, SETTLE_BURY };
 enum report_kind { REPORT_NONE, REPORT_OK, REPORT_FAIL, REPORT_VOID, REPORT_DOWN, REPORT_THROTTLED };
 
 #define POLICY_QUOTA_MS 3600000   /* how long a provider whose quota is used up stays open */

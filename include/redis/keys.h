@@ -30,6 +30,9 @@ struct queue_keys {
 bool queue_keys_make(struct queue_keys *k, const char *name, struct error *err) MUST_CHECK;
 void queue_keys_free(struct queue_keys *k);
 
+/* {mail:queue}:sent:<id>   string   a sent job's payload, kept for KEEP_SENT; a new string (mem_free) */
+char *queue_keys_sent(const struct queue_keys *k, const char *id) MUST_CHECK;
+
 /* Names under the prefix; new strings (mem_free). */
 char *keys_status(const char *prefix, const char *key) MUST_CHECK;      /* mail:status:<key> */
 char *keys_provider(const char *prefix, const char *name) MUST_CHECK;   /* mail:provider:<name> */

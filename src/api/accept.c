@@ -5,8 +5,8 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/number.h"
 #include "redis/script.h"
+#include "redis/value.h"
 
 #define WAIT_MS 1000 /* for the replicas; the connection waits meanwhile */
 
@@ -134,44 +134,32 @@ static void push_all(struct accept *a, struct topology *redis, struct post_list 
 
 /* --- the status ------------------------------------------------------------------------------------------- */
 
-static const char *text_at(const redisReply *list, size_t i)
-{
-	if (i >= list->elements || list->element[i]->type != REDIS_REPLY_STRING)
-		return "";
-	return list->element[i]->str;
-}
-
-static int64_t number_at(const redisReply *list, size_t i)
-{
-	int64_t n;
-
-	return number_int(text_at(list, i), &n) ? n : 0;
-}
-
 static void copy_text(char *out, size_t size, const char *text)
 {
-	size_t n = strnlen(text, size - 1);
+	size_t n = text != NULL ? strnlen(text, size - 1) : 0;
 
-	memcpy(out, text, n);
+	memcpy(out, text != NULL ? text : "", n);
 	out[n] = '\0';
 }
 
 static void read_known(struct post *p, const redisReply *list)
 {
 	p->known = true;
-	copy_text(p->status, sizeof(p->status), text_at(list, 1));
-	copy_text(p->provider, sizeof(p->provider), text_at(list, 2));
-	p->attempts = number_at(list, 3);
-	copy_text(p->provider_id, sizeof(p->provider_id), text_at(list, 4));
-	p->created_at = number_at(list, 5);
-	p->updated_at = number_at(list, 6);
+	copy_text(p->status, sizeof(p->status), value_text_at(list, 1));
+	copy_text(p->provider, sizeof(p->provider), value_text_at(list, 2));
+	p->attempts = value_int_at(list, 3);
+	copy_text(p->provider_id, sizeof(p->provider_id), value_text_at(list, 4));
+	p->created_at = value_int_at(list, 5);
+	p->updated_at = value_int_at(list, 6);
 }
 
 /* Its answer; true: it is to be pushed. */
 static bool read_verdict(struct post *p, const redisReply *list)
 {
-	const char *verdict = list->type == REDIS_REPLY_ARRAY ? text_at(list, 0) : "";
+	const char *verdict = value_text_at(list, 0);
 
+	if (verdict == NULL)
+		verdict = "";
 	if (strcmp(verdict, "new") == 0)
 		return true;
 	if (strcmp(verdict, "again") == 0) {

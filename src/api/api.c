@@ -156,7 +156,7 @@ static void api_end(struct api *api)
 	log_info("api_ended", LOG_INT("port", 0));
 }
 
-bool api_run(const struct options *o, const struct api_queues *queues, struct error *err)
+bool api_run(const struct options *o, const struct queue_set *queues, struct error *err)
 {
 	struct api api = {
 		.loop = ev_default_loop(EVFLAG_AUTO),

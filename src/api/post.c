@@ -224,10 +224,9 @@ static bool take_payload(struct post *p, const char *text, size_t len, const cha
 }
 
 static void take_job(struct post *p, const struct job *job, const char *key,
-                     const struct api_queues *queues)
+                     const struct queue_set *queues)
 {
 	const char *to = job->rcpts[0].address.email;
-	int priority = job->priority;
 
 	p->key = mem_strdup(key);
 	memcpy(p->fingerprint, job->fingerprint, sizeof(p->fingerprint));
@@ -237,13 +236,11 @@ static void take_job(struct post *p, const struct job *job, const char *key,
 	p->delay = job->delay;
 	if (job->from.email[0] != '\0')
 		message_id(p->message_id, key, job);
-	if (priority < -1 || priority > JOB_MAX_PRIORITY)
-		priority = -1;
-	p->queue = queues->by_priority[priority + 1];
+	p->queue = queue_set_choose(queues, job->priority);
 }
 
 static struct post *post_read(const char *text, size_t len, const char *header_key, bool trusted,
-                              const struct options *o, const struct api_queues *queues)
+                              const struct options *o, const struct queue_set *queues)
 {
 	struct post *p = mem_zalloc(sizeof(*p));
 	struct details details = {.n = 0};
@@ -287,13 +284,13 @@ static struct post *post_read(const char *text, size_t len, const char *header_k
 }
 
 struct post *post_new(const char *text, size_t len, const char *header_key, const struct options *o,
-                      const struct api_queues *queues)
+                      const struct queue_set *queues)
 {
 	return post_read(text, len, header_key, false, o, queues);
 }
 
 struct post *post_new_trusted(const char *text, size_t len, const struct options *o,
-                              const struct api_queues *queues)
+                              const struct queue_set *queues)
 {
 	return post_read(text, len, NULL, true, o, queues);
 }

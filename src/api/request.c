@@ -8,6 +8,7 @@
 #include "api/server.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "mail/json.h"
 #include "provider/jsonw.h"
 
 #define RETRY_AFTER_SPREAD_S 4
@@ -26,6 +27,7 @@ static const struct {
 	{410, "Gone"},
 	{413, "Content Too Large"},
 	{415, "Unsupported Media Type"},
+	{421, "Misdirected Request"},
 	{429, "Too Many Requests"},
 	{431, "Request Header Fields Too Large"},
 	{500, "Internal Server Error"},
@@ -45,6 +47,28 @@ static const char *title_of(int status)
 const char *request_get(const struct request *r, const char *header)
 {
 	return MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, header);
+}
+
+bool request_read(struct request *r, cJSON **body)
+{
+	struct error err;
+	char text[sizeof(err.text) + 64];
+
+	if (r->body.len == 0) {
+		*body = cJSON_CreateObject();
+		return true;
+	}
+	*body = json_parse(buf_str(&r->body), r->body.len, &err);
+	if (cJSON_IsObject(*body))
+		return true;
+	if (*body == NULL)
+		snprintf(text, sizeof(text), "The body is %s", err.text);
+	else
+		snprintf(text, sizeof(text), "The body must be a JSON object");
+	cJSON_Delete(*body);
+	*body = NULL;
+	request_problem(r, 400, NULL, text);
+	return false;
 }
 
 void request_add(struct request *r, const char *name, const char *format, ...)

@@ -1,5 +1,6 @@
 #include "api/route.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -103,15 +104,38 @@ static bool is_json(const char *type)
 	return n == strlen("application/json") && strncasecmp(type, "application/json", n) == 0;
 }
 
-/* A form can be sent from any web page without asking: so only JSON is read. */
+/* Any web page may make its visitor's browser POST here, without asking, a form, plain text, or nothing at
+ * all; but not JSON, and not by DELETE: for these the browser asks first (cors.h), and we say no. So every
+ * POST must say that it is JSON, also one without a body. */
 static bool type_fits(const struct request *r)
 {
-	const char *type = request_get(r, "Content-Type"),
-		   *length = request_get(r, "Content-Length");
-	bool body = request_get(r, "Transfer-Encoding") != NULL ||
-	            (length != NULL && strcmp(length, "0") != 0);
+	return strcmp(r->route->method, "POST") != 0 || is_json(request_get(r, "Content-Type"));
+}
 
-	return is_json(type) || (!body && type == NULL) || strcmp(r->route->method, "POST") != 0;
+/* "localhost", "127.0.0.1:4000", "[::1]:4000" */
+static bool is_this_machine(const char *host)
+{
+	size_t n = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
+	struct in_addr address;
+	char name[64];
+
+	if (n >= sizeof(name) || n > strlen(host))
+		return false;
+	memcpy(name, host, n);
+	name[n] = '\0';
+	if (strcasecmp(name, "localhost") == 0 || strcmp(name, "[::1]") == 0)
+		return true;
+	return inet_pton(AF_INET, name, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
+}
+
+/* A web page whose name its owner lets point to 127.0.0.1 is for the browser of the same origin as we, so
+ * that it may send and read all ("DNS rebinding"); only the Host tells. Where a key is needed, the page has
+ * none. Who sends no Host is no browser. */
+static bool host_fits(const struct request *r)
+{
+	const char *host = request_get(r, "Host");
+
+	return auth_protects(&r->api->auth) || host == NULL || is_this_machine(host);
 }
 
 void route_begin(struct request *r)
@@ -123,6 +147,10 @@ void route_begin(struct request *r)
 	cors_add(r);
 	if (r->status != 0) {
 		/* answered */
+	} else if (!host_fits(r)) {
+		request_problem(r, 421, NULL,
+		                "Without API keys this server answers only to the names "
+		                "localhost, 127.0.0.1 and [::1]");
 	} else if (strcmp(r->method, "OPTIONS") == 0 && allow.len > 0) {
 		cors_answer(r, buf_str(&allow));
 	} else if (r->route == NULL && allow.len > 0) {

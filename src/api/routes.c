@@ -1,6 +1,9 @@
 /* routes.c - the table of routes (route.h). */
 #include "api/health.h"
 #include "api/lookup.h"
+#include "api/operate.h"
+#include "api/overview.h"
+#include "api/resend.h"
 #include "api/route.h"
 #include "api/send.h"
 
@@ -8,6 +11,13 @@ const struct route route_table[] = {
 	{"POST", "/api/email/send", SCOPE_SEND, send_run},
 	{"POST", "/api/email/bulk-send", SCOPE_SEND, send_run_bulk},
 	{"GET", "/api/email/status/*", SCOPE_READ, lookup_run},
+	{"POST", "/api/email/resend/*", SCOPE_SEND, resend_run},
+	{"DELETE", "/api/email/*", SCOPE_SEND, operate_cancel},
+	{"GET", "/api/email/queue/status", SCOPE_READ, overview_queues},
+	{"GET", "/health", SCOPE_NONE, overview_health},
+	{"GET", "/health/detailed", SCOPE_READ, overview_detailed},
+	{"GET", "/circuit-breakers", SCOPE_READ, overview_breakers},
+	{"POST", "/circuit-breakers/reset", SCOPE_ADMIN, operate_reset},
 	{"GET", "/livez", SCOPE_NONE, health_live},
 	{"GET", "/readyz", SCOPE_NONE, health_ready},
 	{"GET", "/", SCOPE_NONE, health_index},

@@ -7,7 +7,6 @@
 
 #include "api/api.h"
 #include "api/json.h"
-#include "api/post.h"
 #include "base/mem.h"
 #include "mail/json.h"
 #include "provider/jsonw.h"
@@ -205,15 +204,21 @@ static char *key_of_head(const struct request *r)
 	return mem_strndup(key, n);
 }
 
-void send_run(struct request *r)
+void send_post(struct request *r, struct post *p)
 {
 	struct send *s = send_new(r, 1, false);
+
+	s->posts[0] = p;
+	start(s);
+}
+
+void send_run(struct request *r)
+{
 	char *key = key_of_head(r);
 
-	s->posts[0] = post_new(buf_str(&r->body), r->body.len, key, r->api->options,
-	                       r->api->queues);
+	send_post(r,
+	          post_new(buf_str(&r->body), r->body.len, key, r->api->options, r->api->queues));
 	mem_free(key);
-	start(s);
 }
 
 static void add_mail(struct send *s, size_t i, const cJSON *mail)

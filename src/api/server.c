@@ -224,6 +224,7 @@ static void on_completed(void *data, struct MHD_Connection *c, void **context,
 		mem_free(r->headers[i].value);
 	mem_free(r->path);
 	mem_free(r->param);
+	mem_free(r->data);
 	buf_free(&r->body);
 	buf_free(&r->out);
 	mem_free(r);

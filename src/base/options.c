@@ -92,6 +92,8 @@ static const struct option table[] = {
 	 .help = "how long a settled mail's status is kept, and its key not sent again"},
 	{"DEAD_TTL", OPTION_INT, AT(dead_ttl), .def = "1209600", .min = 1, .max = YEAR_S,
 	 .unit = "s", .help = "how long dead letters and held mail are kept"},
+	{"KEEP_SENT", OPTION_INT, AT(keep_sent), .def = "0", .min = 0, .max = YEAR_S, .unit = "s",
+	 .help = "how long the content of sent mail is kept, so that it can be sent again; 0: not"},
 	{"MAX_QUEUE_TIME", OPTION_INT, AT(max_queue_time), .def = "432000", .min = 1, .max = YEAR_S,
 	 .unit = "s", .help = "a mail that could not be delivered for this long fails as expired"},
 	{"EVENTS_MAX", OPTION_INT, AT(events_max), .def = "100000", .min = 0, .max = 100000000,

@@ -3,11 +3,10 @@
 #include "api/api.h"
 #include "cli/args.h"
 #include "cli/cmd.h"
-#include "cli/queue_set.h"
+#include "fleet/queue_set.h"
 
 static int run(struct args *a)
 {
-	struct api_queues queues = {.all = NULL};
 	struct queue_set set;
 	struct error err;
 	int code = CMD_OK;
@@ -16,11 +15,7 @@ static int run(struct args *a)
 		return cmd_fail(CMD_USAGE, "api takes no arguments, only flags");
 	if (!queue_set_load(&set, &a->options, NULL, &err))
 		return cmd_fail(CMD_USAGE, "%s", err.text);
-	queues.all = set.keys;
-	queues.n = set.n;
-	for (int priority = -1; priority <= JOB_MAX_PRIORITY; priority++)
-		queues.by_priority[priority + 1] = queue_set_choose(&set, priority);
-	if (!api_run(&a->options, &queues, &err))
+	if (!api_run(&a->options, &set, &err))
 		code = cmd_fail(CMD_USAGE, "%s", err.text);
 	queue_set_free(&set);
 	return code;

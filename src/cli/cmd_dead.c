@@ -9,9 +9,9 @@
 #include "cli/human.h"
 #include "cli/jsonout.h"
 #include "cli/query.h"
-#include "cli/queue_set.h"
 #include "cli/table.h"
 #include "cli/term.h"
+#include "fleet/queue_set.h"
 
 #define LIST_LIMIT 50
 #define MAX_LIMIT 1000000000

@@ -8,8 +8,8 @@
 #include "cli/human.h"
 #include "cli/jsonout.h"
 #include "cli/query.h"
-#include "cli/queue_set.h"
 #include "cli/term.h"
+#include "fleet/queue_set.h"
 #include "mail/timestamp.h"
 
 #define POLL_MS 250

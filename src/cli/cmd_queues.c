@@ -10,8 +10,8 @@
 #include "cli/fleet_view.h"
 #include "cli/jsonout.h"
 #include "cli/query.h"
-#include "cli/queue_set.h"
 #include "cli/term.h"
+#include "fleet/queue_set.h"
 #include "provider/provider.h"
 #include "redis/keys.h"
 
@@ -20,7 +20,7 @@
 static int show_once(struct args *a, struct sync *s, const struct queue_set *queues,
                      struct term *term)
 {
-	struct fleet_view view;
+	struct survey view;
 	struct error err;
 	struct buf frame;
 
@@ -36,7 +36,7 @@ static int show_once(struct args *a, struct sync *s, const struct queue_set *que
 		term_frame(term, &frame);
 		buf_free(&frame);
 	}
-	fleet_view_free(&view);
+	survey_free(&view);
 	return CMD_OK;
 }
 

@@ -12,8 +12,8 @@
 #include "cli/intake.h"
 #include "cli/jsonout.h"
 #include "cli/outgoing.h"
-#include "cli/queue_set.h"
 #include "cli/slurp.h"
+#include "fleet/queue_set.h"
 
 #define MAX_INPUT ((size_t)2 << 30)
 #define POLL_MIN_MS 20

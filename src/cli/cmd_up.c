@@ -13,8 +13,8 @@
 #include "cli/crew.h"
 #include "cli/demo.h"
 #include "cli/private_redis.h"
-#include "cli/queue_set.h"
 #include "cli/term.h"
+#include "fleet/queue_set.h"
 
 #define DEFAULT_WORKERS 2
 #define LOOK_S 0.1

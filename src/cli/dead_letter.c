@@ -12,6 +12,7 @@
 #include "cli/jsonout.h"
 #include "cli/query.h"
 #include "mail/job.h"
+#include "redis/value.h"
 
 #define PAGE 1000
 #define PAGE_TEXT "1000"
@@ -138,7 +139,7 @@ static void entries_free(struct entries *e)
 static void entries_add(struct entries *e, const redisReply *page)
 {
 	for (size_t i = 0; i + 1 < page->elements; i += 2) {
-		const char *id = query_reply_text(page->element[i]);
+		const char *id = value_text(page->element[i]);
 
 		if (id == NULL)
 			continue;
@@ -146,8 +147,7 @@ static void entries_add(struct entries *e, const redisReply *page)
 			e->room = e->room > 0 ? 2 * e->room : PAGE;
 			e->list = mem_realloc(e->list, e->room * sizeof(*e->list));
 		}
-		e->list[e->n++] = (struct entry){mem_strdup(id),
-		                                 query_reply_int(page->element[i + 1])};
+		e->list[e->n++] = (struct entry){mem_strdup(id), value_int(page->element[i + 1])};
 	}
 }
 
@@ -229,8 +229,8 @@ static bool try_id(const struct dead_letters *d, const struct queue_keys *queue,
 
 	if (ok && r->type == REDIS_REPLY_STRING) {
 		*found = true;
-		ok = visit(d, queue, id, query_reply_int(r), &dead_filter_any, fn, data, &taken,
-		           &more, err);
+		ok = visit(d, queue, id, value_int(r), &dead_filter_any, fn, data, &taken, &more,
+		           err);
 	}
 	freeReplyObject(r);
 	return ok;
@@ -330,7 +330,7 @@ static bool reopen(const struct dead_letters *d, const struct dead_letter *l, co
 	if (r == NULL)
 		return false;
 	if (r->type == REDIS_REPLY_ARRAY && r->elements == 1)
-		answer = query_reply_text(r->element[0]);
+		answer = value_text(r->element[0]);
 	if (answer != NULL && strcmp(answer, "sent") == 0)
 		*why = "it was sent meanwhile: drop it";
 	else if (answer != NULL && strcmp(answer, "cancelled") == 0)

@@ -9,6 +9,7 @@
 #include "cli/human.h"
 #include "cli/jsonout.h"
 #include "cli/query.h"
+#include "redis/value.h"
 
 #define PAGE 500
 #define PAGE_TEXT "500"
@@ -128,9 +129,9 @@ const char *event_field(const struct event *e, const char *name)
 	const char *each;
 
 	for (size_t i = 0; i + 1 < e->fields->elements; i += 2) {
-		each = query_reply_text(e->fields->element[i]);
+		each = value_text(e->fields->element[i]);
 		if (each != NULL && strcmp(each, name) == 0) {
-			each = query_reply_text(e->fields->element[i + 1]);
+			each = value_text(e->fields->element[i + 1]);
 			return each != NULL ? each : "";
 		}
 	}

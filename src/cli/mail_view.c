@@ -12,6 +12,7 @@
 #include "cli/query.h"
 #include "cli/table.h"
 #include "redis/keys.h"
+#include "redis/value.h"
 
 #define ATTEMPT_FIELD "attempt:"
 #define LATE_FIELD "late:"
@@ -111,7 +112,7 @@ static int compare_attempts(const void *a, const void *b)
 
 static void read_field(struct mail_view *v, const char *name, const redisReply *value)
 {
-	const char *text = query_reply_text(value);
+	const char *text = value_text(value);
 
 	if (text == NULL)
 		return;
@@ -126,7 +127,7 @@ static void read_field(struct mail_view *v, const char *name, const redisReply *
 		if (strcmp(fields[i].name, name) != 0)
 			continue;
 		if (fields[i].is_number) {
-			*(int64_t *)at = query_reply_int(value);
+			*(int64_t *)at = value_int(value);
 		} else {
 			mem_free(*(char **)at);
 			*(char **)at = mem_strdup(text);
@@ -141,7 +142,7 @@ void mail_view_read(struct mail_view *v, const char *key, const redisReply *pair
 	if (pairs->type != REDIS_REPLY_ARRAY)
 		return;
 	for (size_t i = 0; i + 1 < pairs->elements; i += 2) {
-		const char *name = query_reply_text(pairs->element[i]);
+		const char *name = value_text(pairs->element[i]);
 
 		if (name != NULL)
 			read_field(v, name, pairs->element[i + 1]);

@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "base/number.h"
+#include "redis/value.h"
 
 static redisReply *run(struct sync *s, struct error *err, va_list args)
 {
@@ -30,23 +30,6 @@ redisReply *query(struct sync *s, struct error *err, ...)
 	return r;
 }
 
-const char *query_reply_text(const redisReply *r)
-{
-	return r->type == REDIS_REPLY_STRING || r->type == REDIS_REPLY_STATUS ? r->str : NULL;
-}
-
-int64_t query_reply_int(const redisReply *r)
-{
-	const char *text = query_reply_text(r);
-	int64_t n = 0;
-
-	if (r->type == REDIS_REPLY_INTEGER)
-		return r->integer;
-	if (text == NULL || !number_int(text, &n))
-		return 0;
-	return n;
-}
-
 bool query_int(struct sync *s, struct error *err, int64_t *out, ...)
 {
 	va_list args;
@@ -57,7 +40,7 @@ bool query_int(struct sync *s, struct error *err, int64_t *out, ...)
 	va_end(args);
 	if (r == NULL)
 		return false;
-	*out = query_reply_int(r);
+	*out = value_int(r);
 	freeReplyObject(r);
 	return true;
 }
@@ -71,7 +54,7 @@ bool query_now(struct sync *s, struct error *err, int64_t *ms)
 		return false;
 	ok = r->type == REDIS_REPLY_ARRAY && r->elements == 2;
 	if (ok)
-		*ms = query_reply_int(r->element[0]) * 1000 + query_reply_int(r->element[1]) / 1000;
+		*ms = value_int(r->element[0]) * 1000 + value_int(r->element[1]) / 1000;
 	else
 		(void)error_set(err, "Redis answered TIME with something else");
 	freeReplyObject(r);

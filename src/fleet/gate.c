@@ -132,6 +132,15 @@ static void gate_set_state(struct gate *g, const char *state, int64_t wait)
 	}
 }
 
+void gate_reset(struct gate *g)
+{
+	log_info("breaker_reset", LOG_STR("provider", g->provider->name));
+	g->shut = false;
+	g->blocked_until = 0;
+	ev_timer_stop(g->provider->loop, &g->timer);
+	*g->changed = true;
+}
+
 static void gate_pass(struct gate *g, int64_t granted)
 {
 	while (granted > 0 && !TAILQ_EMPTY(&g->line)) {

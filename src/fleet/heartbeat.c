@@ -100,6 +100,16 @@ static void weight_set(struct worker *w, struct gate *g, const char *value)
 	w->rerouting = w->reweighed = true;
 }
 
+/* Has somebody closed its breaker since we last looked? */
+static bool reset_seen(struct gate *g, const redisReply *hash)
+{
+	int64_t at = g->reset_at;
+
+	if (!number_int(control_value(hash, "reset:provider", g->provider->name), &g->reset_at))
+		g->reset_at = 0;
+	return g->reset_at != at && g->reset_at != 0;
+}
+
 static void pause_set(const struct heartbeat *h, bool *paused, bool now, const char *what,
                       const char *name)
 {
@@ -135,6 +145,8 @@ static void heartbeat_on_control(void *data, enum link_result result, const redi
 		          name);
 		weight_set(w, g, control_value(reply, "weight:provider", name));
 		w->rerouting = w->rerouting || before != g->paused;
+		if (reset_seen(g, reply) && h->known)
+			gate_reset(g);
 	}
 	h->known = true;
 }

@@ -21,6 +21,7 @@
 
 static const char *const action_names[] = {
 	[SETTLE_ACK] = "ack",
+	[SETTLE_KEEP] = "keep",
 	[SETTLE_DELAY] = "delay",
 	[SETTLE_BURY] = "bury",
 };
@@ -464,32 +465,62 @@ static void queue_on_settled(void *data, enum link_result result, const redisRep
 	mem_free(b);
 }
 
-static bool queue_send_settles(struct queue *q)
+/* The head of a call for the first n: its keys. */
+static void queue_add_settle_keys(struct queue *q, size_t n)
 {
-	size_t n = q->n_settling < QUEUE_MAX_BATCH ? q->n_settling : QUEUE_MAX_BATCH;
-	struct settle_batch *b = mem_alloc(sizeof(*b) + n * sizeof(b->tasks[0]));
 	struct command *c = &q->command;
+	size_t kept = 0, i = 0;
+	const struct task *t;
 
-	script_command(c, SCRIPT_SETTLE, 6);
+	for (t = TAILQ_FIRST(&q->settling); t && i < n; t = TAILQ_NEXT(t, place), i++)
+		kept += t->decision.settle == SETTLE_KEEP;
+	script_command(c, SCRIPT_SETTLE, 6 + kept);
 	command_str(c, q->keys.jobs);
 	command_str(c, q->keys.leases);
 	command_str(c, q->keys.delayed);
 	command_str(c, q->keys.claims);
 	command_str(c, q->keys.dead);
 	command_str(c, q->keys.events);
+	i = 0;
+	for (t = TAILQ_FIRST(&q->settling); t && i < n; t = TAILQ_NEXT(t, place), i++) {
+		char *name;
+
+		if (t->decision.settle != SETTLE_KEEP)
+			continue;
+		name = queue_keys_sent(&q->keys, t->id);
+		command_str(c, name);
+		mem_free(name);
+	}
+}
+
+/* What goes with a settle: when it is due, when it died, how long it is kept; ms. */
+static int64_t queue_settle_time(const struct queue *q, const struct decision *d)
+{
+	if (d->settle == SETTLE_DELAY)
+		return d->at;
+	if (d->settle == SETTLE_KEEP)
+		return q->options->keep_sent * 1000;
+	return redis_clock_now(&q->clock);
+}
+
+static bool queue_send_settles(struct queue *q)
+{
+	size_t n = q->n_settling < QUEUE_MAX_BATCH ? q->n_settling : QUEUE_MAX_BATCH;
+	struct settle_batch *b = mem_alloc(sizeof(*b) + n * sizeof(b->tasks[0]));
+	struct command *c = &q->command;
+
+	queue_add_settle_keys(q, n);
 	command_int(c, q->options->events_max);
 	b->queue = q;
 	b->n = n;
 	for (size_t i = 0; i < n; i++) {
 		struct task *t = TAILQ_FIRST(&q->settling);
-		int64_t at = t->decision.settle == SETTLE_DELAY ? t->decision.at
-		                                                : redis_clock_now(&q->clock);
 		TAILQ_REMOVE(&q->settling, t, place);
 		b->tasks[i] = t;
 		command_str(c, t->id);
 		command_int(c, t->token);
 		command_str(c, action_names[t->decision.settle]);
-		command_int(c, at);
+		command_int(c, queue_settle_time(q, &t->decision));
 		timeline_add_event(c, t);
 	}
 	q->n_settling -= n;

@@ -117,6 +117,11 @@ int64_t task_since(const struct task *t)
 
 static void task_settle(struct task *t)
 {
+	struct decision *d = &t->decision;
+
+	if (d->settle == SETTLE_ACK && d->status && strcmp(d->status, "sent") == 0 &&
+	    t->worker->options->keep_sent > 0)
+		d->settle = SETTLE_KEEP;
 	task_set_state(t, TASK_SETTLING);
 	queue_settle(t->queue, t);
 }

@@ -60,6 +60,11 @@ void queue_keys_free(struct queue_keys *k)
 	memset(k, 0, sizeof(*k));
 }
 
+char *queue_keys_sent(const struct queue_keys *k, const char *id)
+{
+	return mem_printf("{%s}:sent:%s", k->list, id);
+}
+
 char *keys_status(const char *prefix, const char *key)
 {
 	return mem_printf("%s:status:%s", prefix, key);

@@ -394,7 +394,7 @@ static void test_web_pages(void **state)
 	                                   "Access-Control-Request-Method: POST", NULL});
 	answer_status(r, 204);
 	value = answer_header(r, "Access-Control-Allow-Methods");
-	assert_string_equal(value, "POST");
+	assert_string_equal(value, "POST, DELETE");
 	free(value);
 	value = answer_header(r, "Access-Control-Allow-Headers");
 	assert_non_null(strstr(value, "Idempotency-Key"));

@@ -62,20 +62,23 @@ static void test_ambiguous_framing_is_refused(void **state)
 {
 	struct world *w = *state;
 
-	expect_raw(w,
-	           "POST /api/email/send HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-	           "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"
-	           "0\r\n\r\nGET /livez HTTP/1.1\r\nHost: x\r\n\r\n",
-	           "HTTP/1.1 400");
-	expect_raw(w,
-	           "POST /api/email/send HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-	           "Content-Length: 4\r\nContent-Length: 5\r\n\r\n{}{}}",
-	           "HTTP/1.1 400");
-	expect_raw(w,
-	           "POST /api/email/send HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-	           "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
-	           "HTTP/1.1 400");
-	expect_raw(w, "POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+	expect_raw(
+		w,
+		"POST /api/email/send HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+		"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"
+		"0\r\n\r\nGET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n",
+		"HTTP/1.1 400");
+	expect_raw(
+		w,
+		"POST /api/email/send HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+		"Content-Length: 4\r\nContent-Length: 5\r\n\r\n{}{}}",
+		"HTTP/1.1 400");
+	expect_raw(
+		w,
+		"POST /api/email/send HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+		"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+		"HTTP/1.1 400");
+	expect_raw(w, "POST /livez HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
 	           "HTTP/1.1 400");
 	assert_int_equal(redis_server_int(fleet_redis(w->fleet), "DBSIZE"), 0);
 }
@@ -101,13 +104,15 @@ static void test_what_is_too_large_is_refused(void **state)
 	         "{\"to\":\"a@x.org\",\"subject\":\"s\",\"idempotencyKey\":\"k\",\"body\":\"%s\"}",
 	         filler);
 	api_expect(&w->api, 413, "POST", SEND, body);
-	snprintf(chunks, 130000,
-	         "POST /api/email/send HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-	         "Transfer-Encoding: chunked\r\n\r\n1ADB0\r\n%s\r\n0\r\n\r\n",
-	         filler);
+	snprintf(
+		chunks, 130000,
+		"POST /api/email/send HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+		"Transfer-Encoding: chunked\r\n\r\n1ADB0\r\n%s\r\n0\r\n\r\n",
+		filler);
 	expect_raw(w, chunks, "HTTP/1.1 413");
 	filler[17000] = '\0';
-	snprintf(head, 40000, "GET /livez HTTP/1.1\r\nHost: x\r\nX-Long: %s\r\n\r\n", filler);
+	snprintf(head, 40000, "GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Long: %s\r\n\r\n",
+	         filler);
 	expect_raw(w, head, "HTTP/1.1 431");
 	filler[1000] = '\0';
 	r = api_post(&w->api, SEND, MAIL("small"), NULL);
@@ -181,9 +186,10 @@ static void test_slow_clients_are_hung_up_on(void **state)
 	int64_t began = wait_now_ms();
 	char *answer;
 
-	api_write(silent,
-	          "POST /api/email/send HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-	          "Content-Length: 50\r\n\r\n{\"to\":");
+	api_write(
+		silent,
+		"POST /api/email/send HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+		"Content-Length: 50\r\n\r\n{\"to\":");
 	api_expect(&api, 200, "GET", "/livez", NULL);
 	for (int i = 0;; i++) {
 		char byte[2] = {i == 0 ? 'G' : 'E', '\0'}, some;
@@ -226,7 +232,7 @@ static void test_idle_connections_are_cheap(void **state)
 	for (n = 0; n < IDLE; n++) {
 		fds[n] = api_connect(&w->api);
 		if (n % 100 == 0)
-			api_write(fds[n], "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n");
+			api_write(fds[n], "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n");
 	}
 	api_expect(&w->api, 200, "GET", "/readyz", NULL);
 	if (getenv("ASAN_OPTIONS") == NULL || strstr(fleet_binary(), "san-") == NULL)
@@ -332,9 +338,10 @@ static void test_the_end_is_orderly(void **state)
 	int half = api_connect(&api);
 	char *answer;
 
-	api_write(half,
-	          "POST /api/email/send HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-	          "Content-Length: 82\r\n\r\n{\"to\":\"ada@example.com\",");
+	api_write(
+		half,
+		"POST /api/email/send HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+		"Content-Length: 82\r\n\r\n{\"to\":\"ada@example.com\",");
 	api_expect(&api, 200, "GET", "/livez", NULL);
 	process_signal(api.process, SIGTERM);
 	process_wait_line(api.process, "\"event\":\"draining\"", 0);

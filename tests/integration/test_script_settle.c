@@ -10,6 +10,7 @@
 
 #include "support/rig.h"
 
+#define SENT "{mail:queue}:sent:"
 #define KEYS JOBS " " LEASES " " DELAYED " " CLAIMS " " DEAD " " EVENTS
 
 /* A job in a worker's hands; count as claim.lua keeps it, NULL: claimed once. */
@@ -58,6 +59,27 @@ static void test_bury_keeps_payload_and_count(void **state)
 	rig_sees(r, "payload-of-a", "HGET " JOBS " a");
 	rig_sees(r, "5:4", "HGET " CLAIMS " a");
 	rig_sees(r, "0", "EXISTS " LEASES);
+}
+
+/* A sent mail's content, for KEEP_SENT; only the kept ones' keys are named, in their order. */
+static void test_keep_moves_the_payload(void **state)
+{
+	struct rig *r = rig_begin(state);
+
+	in_flight(r, "a", "2:1");
+	in_flight(r, "b", NULL);
+	in_flight(r, "c", NULL);
+	in_flight(r, "d", "7");
+	rig_expect_twice(r, "ok ok ok stale", "gone gone gone stale", SCRIPT_SETTLE,
+	                 KEYS " " SENT "a " SENT "c " SENT "d",
+	                 "100  a 2 keep 60000 0  b 1 ack 0 0  c 1 keep 90000 0  d 1 keep 1 0");
+	rig_sees(r, "payload-of-a", "GET " SENT "a");
+	rig_sees(r, "payload-of-c", "GET " SENT "c");
+	rig_sees(r, "0", "EXISTS " SENT "d");
+	rig_sees(r, "1", "HLEN " JOBS);
+	rig_sees(r, "1", "HLEN " CLAIMS);
+	assert_in_range(redis_server_int(rig_server(r), "PTTL " SENT "a"), 1, 60000);
+	assert_in_range(redis_server_int(rig_server(r), "PTTL " SENT "c"), 60001, 90000);
 }
 
 /* Whose claim it is, by what is stored of it. */
@@ -261,6 +283,7 @@ int main(void)
 		cmocka_unit_test(test_ack_leaves_nothing_of_the_job),
 		cmocka_unit_test(test_delay_keeps_payload_and_token),
 		cmocka_unit_test(test_bury_keeps_payload_and_count),
+		cmocka_unit_test(test_keep_moves_the_payload),
 		cmocka_unit_test(test_only_the_present_claim_settles),
 		cmocka_unit_test(test_what_is_not_in_flight_is_gone),
 		cmocka_unit_test(test_an_expired_lease_still_settles),

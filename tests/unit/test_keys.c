@@ -25,6 +25,9 @@ static void test_queue_family(void **state)
 	assert_string_equal(k.events, "{mail:queue:high}:events");
 	assert_string_equal(k.clock, "{mail:queue:high}:clock");
 	assert_string_equal(k.stats, "{mail:queue:high}:stats");
+	char *sent = queue_keys_sent(&k, "0f");
+	assert_string_equal(sent, "{mail:queue:high}:sent:0f");
+	mem_free(sent);
 	queue_keys_free(&k);
 	assert_null(k.list);
 }

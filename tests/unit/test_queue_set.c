@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "cli/queue_set.h"
+#include "fleet/queue_set.h"
 
 static void load(struct queue_set *q, const char *queues)
 {

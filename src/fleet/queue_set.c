@@ -1,4 +1,4 @@
-#include "cli/queue_set.h"
+#include "fleet/queue_set.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* queue_set.h - the configured queues, and which of them a new mail goes to. */
-#ifndef CLI_QUEUE_SET_H
-#define CLI_QUEUE_SET_H
+#ifndef FLEET_QUEUE_SET_H
+#define FLEET_QUEUE_SET_H
 
 #include <stdbool.h>
 #include <stddef.h>

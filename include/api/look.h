@@ -1,0 +1,15 @@
+/* look.h - a look at the fleet (fleet/survey.h) on behalf of one request: two round trips. */
+#ifndef API_LOOK_H
+#define API_LOOK_H
+
+#include "api/request.h"
+#include "fleet/survey.h"
+#include "redis/link.h"
+
+/* Told once, with LINK_OK. With anything else Redis did not answer, and the survey has only the providers'
+ * names. The survey is valid during the call. */
+typedef void look_fn(struct request *r, enum link_result result, const struct survey *s);
+
+void look_run(struct request *r, look_fn *fn);
+
+#endif
