@@ -83,6 +83,16 @@ static size_t worker_choices(const struct worker *w, const struct task *t,
 	return n;
 }
 
+/* Is there anybody to give a mail to? While there is not, nothing is taken from the lists. */
+static bool worker_flows(const struct worker *w)
+{
+	for (size_t i = 0; i < w->n_gates; i++) {
+		if (gate_takes(w->gates[i]))
+			return true;
+	}
+	return false;
+}
+
 enum route worker_route(struct worker *w, const struct task *t, struct gate **gate, int64_t *at)
 {
 	struct route_choice choices[WORKER_MAX_GATES];
@@ -99,21 +109,14 @@ enum route worker_route(struct worker *w, const struct task *t, struct gate **ga
 		wait = (opens_at - now) / 1000;
 	if (wait <= w->options->lease_ms)
 		return ROUTE_GATE;
-	/* Paused, or shut for long: it waits in Redis, where it needs no lease. */
-	if (wait > w->options->lease_ms * 2)
+	/* Paused, or shut for long: it waits in Redis, where it needs no lease. While all are, nothing is
+	 * claimed: then it is due as soon as one opens, or is made to. */
+	if (!worker_flows(w))
+		wait = 0;
+	else if (wait > w->options->lease_ms * 2)
 		wait = w->options->lease_ms * 2;
 	*at = redis_clock_now(&t->queue->clock) + wait;
 	return ROUTE_WAIT;
-}
-
-/* Is there anybody to give a mail to? While there is not, nothing is taken from the lists. */
-static bool worker_flows(const struct worker *w)
-{
-	for (size_t i = 0; i < w->n_gates; i++) {
-		if (gate_takes(w->gates[i]))
-			return true;
-	}
-	return false;
 }
 
 static void worker_reroute(struct worker *w)

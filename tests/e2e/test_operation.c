@@ -336,6 +336,28 @@ static void test_pause(void **state)
 	fleet_free(f);
 }
 
+/* What a pause has sent back is taken up when the pause ends, however long a lease is. */
+static void test_resume(void **state)
+{
+	struct fleet *f = fleet_start(NULL);
+	struct process *w;
+
+	(void)state;
+	fleet_set(f, "LEASE_MS=600000");
+	fleet_mock(f, "PRIMARY", "rate=10/s&burst=1");
+	w = fleet_worker_ready(f, NULL);
+	fleet_push_many(f, NULL, "r", 20, "");
+	fleet_wait_status(f, "r-0", "sent");
+	redis_server_do(fleet_redis(f), "HSET mail:control pause:provider:primary 1");
+	process_wait_line(w, "\"paused\"", 0);
+	assert_true(timelines_count(f, "r", 20).sent < 20);
+	redis_server_do(fleet_redis(f), "DEL mail:control");
+	fleet_wait_settled(f, NULL);
+	assert_int_equal(timelines_count(f, "r", 20).sent, 20);
+	fleet_stop(f, w);
+	fleet_free(f);
+}
+
 /* ---- what is seen of it ---------------------------------------------------------------------------- */
 
 static bool has_beaten(void *arg)
@@ -467,7 +489,8 @@ int main(void)
 		cmocka_unit_test(test_second_signal), cmocka_unit_test(test_ends_with_job_moved),
 		cmocka_unit_test(test_until_empty),   cmocka_unit_test(test_prompt_end),
 		cmocka_unit_test(test_reload),        cmocka_unit_test(test_pause),
-		cmocka_unit_test(test_idle),          cmocka_unit_test(test_logs),
+		cmocka_unit_test(test_resume),        cmocka_unit_test(test_idle),
+		cmocka_unit_test(test_logs),
 	};
 
 	cmocka_set_test_filter(getenv("TEST"));
