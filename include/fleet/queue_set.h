@@ -1,4 +1,4 @@
-/* queue_set.h - the configured queues, and which of them a new mail goes to. */
+/* queue_set.h - the configured queues (QUEUES), their weights, and which of them a new mail goes to. */
 #ifndef FLEET_QUEUE_SET_H
 #define FLEET_QUEUE_SET_H
 
@@ -11,13 +11,17 @@
 #include "redis/keys.h"
 
 #define QUEUE_SET_MAX 64
+#define QUEUE_SET_MAX_WEIGHT 1000
 
 struct queue_set {
 	struct queue_keys keys[QUEUE_SET_MAX]; /* .list is the name */
+	long weights[QUEUE_SET_MAX];           /* 1 to QUEUE_SET_MAX_WEIGHT; 1 when not given */
 	size_t n;
 };
 
-/* QUEUES, or KEY_PREFIX:queue; `only`, unless NULL, is the one queue instead. */
+/* QUEUES ("mail:queue:high*6, mail:queue*3"; blanks around names and weights do not matter), or
+ * KEY_PREFIX:queue; `only`, unless NULL, is the name of the one queue instead. False, and nothing to free:
+ * a name is none, empty or there twice, a weight is no number, there are too many. */
 bool queue_set_load(struct queue_set *q, const struct options *o, const char *only, struct error *err) MUST_CHECK;
 void queue_set_free(struct queue_set *q);
 

@@ -19,6 +19,7 @@
 #include "fleet/gate.h"
 #include "fleet/heartbeat.h"
 #include "fleet/queue.h"
+#include "fleet/queue_set.h"
 #include "fleet/redis_clock.h"
 #include "fleet/route.h"
 #include "fleet/stats.h"
@@ -26,7 +27,6 @@
 #include "provider/registry.h"
 #include "redis/topology.h"
 
-#define WORKER_MAX_QUEUES 64
 #define WORKER_MAX_GATES (4 * REGISTRY_MAX) /* also those that a reload retired and that still deliver */
 #define WORKER_MAX_HOLD_US 5000000 /* how long a provider may hold a last byte: servers hang up after 10 s */
 
@@ -41,7 +41,7 @@ struct worker {
 	struct stats stats;
 	struct gate *gates[WORKER_MAX_GATES]; /* in failover order, retired ones last */
 	size_t n_gates;
-	struct queue *queues[WORKER_MAX_QUEUES];
+	struct queue *queues[QUEUE_SET_MAX];
 	size_t n_queues;
 	struct heartbeat heartbeat;
 	bool until_empty; /* --drain */

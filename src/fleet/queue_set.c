@@ -3,52 +3,57 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/number.h"
 
 #define HIGH ":high"
 #define LOW ":low"
 #define HIGH_FROM 7
 #define LOW_TO 3
 
-/* One queue by its name; the second time it is nothing new. */
-static bool add(struct queue_set *q, const char *name, struct error *err)
+static bool add(struct queue_set *q, const char *name, long weight, struct error *err)
 {
 	if (queue_set_find(q, name) != NULL)
-		return true;
+		return error_set(err, "QUEUES names %s twice", name);
 	if (q->n == QUEUE_SET_MAX)
 		return error_set(err, "QUEUES names more than %d queues", QUEUE_SET_MAX);
 	if (!queue_keys_make(&q->keys[q->n], name, err))
 		return error_prefix(err, "QUEUES");
-	q->n++;
+	q->weights[q->n++] = weight;
 	return true;
 }
 
-/* What stands before the weight, without blanks around it: " mail:queue *3". */
-static char *name_of(const char *entry, size_t n)
+/* Without the blanks around it; the text is cut. */
+static char *trim(char *text)
 {
-	size_t from = 0, to = 0;
+	size_t n;
 
-	while (to < n && entry[to] != '*')
-		to++;
-	while (from < to && entry[from] == ' ')
-		from++;
-	while (to > from && entry[to - 1] == ' ')
-		to--;
-	return mem_strndup(entry + from, to - from);
+	text += strspn(text, " \t");
+	n = strlen(text);
+	while (n > 0 && (text[n - 1] == ' ' || text[n - 1] == '\t'))
+		n--;
+	text[n] = '\0';
+	return text;
 }
 
-/* "mail:queue:high*6,mail:queue*3": the weights are the workers' business. */
-static bool add_all(struct queue_set *q, const char *list, struct error *err)
+static bool add_all(struct queue_set *q, const char *queues, struct error *err)
 {
+	char *list = mem_strdup(queues), *rest = list, *entry;
 	bool ok = true;
 
-	while (*list != '\0' && ok) {
-		size_t n = strcspn(list, ",");
-		char *name = name_of(list, n);
+	while (ok && (entry = strsep(&rest, ",")) != NULL) {
+		char *name = strsep(&entry, "*");
+		int64_t weight = 1;
 
-		ok = *name == '\0' || add(q, name, err);
-		mem_free(name);
-		list += n + (list[n] == ',');
+		name = trim(name);
+		if (entry != NULL && (!number_int(trim(entry), &weight) || weight < 1 ||
+		                      weight > QUEUE_SET_MAX_WEIGHT))
+			ok = error_set(err,
+			               "QUEUES: the weight of %s must be a number from 1 to %d",
+			               name, QUEUE_SET_MAX_WEIGHT);
+		else
+			ok = add(q, name, (long)weight, err);
 	}
+	mem_free(list);
 	return ok;
 }
 
@@ -60,14 +65,16 @@ bool queue_set_load(struct queue_set *q, const struct options *o, const char *on
 	q->n = 0;
 	if (only != NULL) {
 		ok = queue_keys_make(&q->keys[0], only, err);
+		q->weights[0] = 1;
 		q->n = ok;
 		return ok;
 	}
-	ok = add_all(q, o->queues, err);
-	if (ok && q->n == 0) {
+	if (o->queues[0] != '\0') {
+		ok = add_all(q, o->queues, err);
+	} else {
 		char *name = mem_printf("%s:queue", o->key_prefix);
 
-		ok = add(q, name, err);
+		ok = add(q, name, 1, err);
 		mem_free(name);
 	}
 	if (!ok)

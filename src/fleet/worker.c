@@ -358,42 +358,23 @@ static void worker_on_reload(struct ev_loop *loop, ev_signal *signal, int events
 
 /* ---- start and end ------------------------------------------------------------------------------- */
 
-/* "mail:queue:high*6,mail:queue*3" */
 static bool worker_open_queues(struct worker *w, struct error *err)
 {
-	char *list = w->options->queues[0] != '\0' ? mem_strdup(w->options->queues)
-	                                           : mem_printf("%s:queue", w->options->key_prefix);
-	char *rest = list, *name;
-	bool ok = true;
+	struct queue_set set;
+	bool ok = queue_set_load(&set, w->options, NULL, err);
 
-	while (ok && (name = strsep(&rest, ",")) != NULL) {
-		char *star = strchr(name, '*'), *end = NULL;
-		long weight = star ? strtol(star + 1, &end, 10) : 1;
-		if (star)
-			*star = '\0';
-		if (star && (*end != '\0' || weight < 1 || weight > 1000))
-			ok = error_set(err,
-			               "QUEUES: the weight of %s must be a number from 1 to 1000",
-			               name);
-		else if (w->n_queues == WORKER_MAX_QUEUES)
-			ok = error_set(err, "QUEUES names more than %d queues", WORKER_MAX_QUEUES);
-		for (size_t i = 0; ok && i < w->n_queues; i++) {
-			if (strcmp(w->queues[i]->keys.list, name) == 0)
-				ok = error_set(err, "QUEUES names %s twice", name);
-		}
+	for (size_t i = 0; ok && i < set.n; i++) {
+		struct queue *q = queue_new(w, w->loop, set.keys[i].list, set.weights[i],
+		                            w->options, w->redis, err);
+		ok = q != NULL;
 		if (!ok)
 			break;
-		struct queue *q = queue_new(w, w->loop, name, weight, w->options, w->redis, err);
-		if (!q) {
-			ok = error_prefix(err, "QUEUES");
-			break;
-		}
 		w->queues[w->n_queues++] = q;
 		q->stats = stats_queue(&w->stats, q->keys.stats);
 		if (w->until_empty)
 			queue_watch_end(q);
 	}
-	mem_free(list);
+	queue_set_free(&set);
 	return ok;
 }
 
