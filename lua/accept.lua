@@ -10,7 +10,7 @@
 --        known              it goes its own way: do not push it
 --        conflict           the key belongs to another mail
 --        error <text>       the key is not a hash
---        and with again and known: status, provider, attempts, message_id, created_at, updated_at
+--        and with again and known: status, provider, attempts, message_id, created_at, updated_at, error
 -- Slot   the mail's; all KEYS of one call are in one slot.
 -- Repeat The second call answers `again` where the first one said `new`, and changes nothing.
 --
@@ -25,7 +25,7 @@ local function accept(i)
 	local a = 2 + (i - 1) * 5
 	local key = KEYS[i]
 	local seen = redis.pcall('HMGET', key, 'owner', 'fingerprint', 'status', 'provider', 'attempts',
-		'message_id', 'created_at', 'updated_at')
+		'message_id', 'created_at', 'updated_at', 'error')
 	if seen.err then
 		return { 'error ' .. seen.err }
 	end
@@ -37,7 +37,7 @@ local function accept(i)
 			return { 'conflict' }
 		end
 		local known = { not owner and status == 'queued' and 'again' or 'known' }
-		for k = 3, 8 do
+		for k = 3, 9 do
 			known[k - 1] = seen[k] or ''
 		end
 		return known

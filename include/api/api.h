@@ -15,6 +15,7 @@
 #include "api/auth.h"
 #include "api/limiter.h"
 #include "api/server.h"
+#include "api/waiter.h"
 #include "base/attr.h"
 #include "base/error.h"
 #include "base/options.h"
@@ -29,6 +30,7 @@ struct api {
 	struct server *server;
 	struct accept accept;
 	struct limiter limiter;
+	struct waiters waiters;
 	struct auth auth;
 	struct command command; /* of whatever is sent at once */
 	int64_t started_at; /* mono clock, µs */

@@ -2,6 +2,7 @@
 #ifndef API_POST_H
 #define API_POST_H
 
+#include <hiredis/hiredis.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,6 +20,7 @@
 #define POST_MAX_SUBJECT 200 /* characters, exclusive */
 #define POST_MAX_DELAY 300000
 #define POST_MAX_WORD 128
+#define POST_MAX_ERROR 512
 
 enum post_outcome {
 	POST_TAKEN,       /* pushed */
@@ -47,6 +49,7 @@ struct post {
 	bool malformed; /* POST_INVALID: no JSON object at all */
 	char status[16];
 	char provider[POST_MAX_WORD], provider_id[POST_MAX_WORD];
+	char error[POST_MAX_ERROR]; /* of one that did not go; "" not known */
 	int64_t attempts, created_at, updated_at;
 	/* told once, after accept_add (accept.h) */
 	void (*on_done)(struct post *p);
@@ -64,6 +67,13 @@ struct post *post_new(const char *text, size_t len, const char *header_key, cons
 struct post *post_new_trusted(const char *text, size_t len, const struct options *o,
                               const struct queue_set *queues) MUST_CHECK;
 void post_free(struct post *p); /* NULL is fine */
+/* What is read of a mail's status, in the order of accept.lua's answer. */
+#define POST_STATUS_FIELDS 7
+extern const char *const post_status_fields[POST_STATUS_FIELDS];
+/* The values of these fields, from list's element `at` on. */
+void post_read_status(struct post *p, const redisReply *list, size_t at);
+bool post_is_settled(const struct post *p); /* its status is one for good */
+
 /* {success, status, jobId, messageId, idempotencyKey, statusUrl, timestamp …} of one that was taken or
  * is known. */
 void post_write(const struct post *p, struct buf *out);

@@ -56,6 +56,9 @@ TAILQ_HEAD(request_list, request);
 
 const char *request_get(const struct request *r, const char *header); /* or NULL */
 
+/* All fields of this name, with ", " between; a new string, or NULL. */
+char *request_get_all(const struct request *r, const char *header) MUST_CHECK;
+
 /* The body as a JSON object; an empty one is an empty object. False: it has been answered, 400. */
 bool request_read(struct request *r, cJSON **body) MUST_CHECK; /* cJSON_Delete */
 

@@ -134,23 +134,10 @@ static void push_all(struct accept *a, struct topology *redis, struct post_list 
 
 /* --- the status ------------------------------------------------------------------------------------------- */
 
-static void copy_text(char *out, size_t size, const char *text)
-{
-	size_t n = text != NULL ? strnlen(text, size - 1) : 0;
-
-	memcpy(out, text != NULL ? text : "", n);
-	out[n] = '\0';
-}
-
 static void read_known(struct post *p, const redisReply *list)
 {
 	p->known = true;
-	copy_text(p->status, sizeof(p->status), value_text_at(list, 1));
-	copy_text(p->provider, sizeof(p->provider), value_text_at(list, 2));
-	p->attempts = value_int_at(list, 3);
-	copy_text(p->provider_id, sizeof(p->provider_id), value_text_at(list, 4));
-	p->created_at = value_int_at(list, 5);
-	p->updated_at = value_int_at(list, 6);
+	post_read_status(p, list, 1);
 }
 
 /* Its answer; true: it is to be pushed. */

@@ -52,6 +52,7 @@ static void api_on_stop(struct ev_loop *loop, ev_signal *signal, int events)
 	api->draining = true;
 	log_info("draining", LOG_INT("connections", (int64_t)server_connections(api->server)));
 	server_quiesce(api->server);
+	waiters_close(&api->waiters);
 	ev_timer_set(&api->grace, (double)api->options->drain_timeout, 0.);
 	ev_timer_start(loop, &api->grace);
 }
@@ -147,6 +148,7 @@ static bool api_start(struct api *api, const struct topology_config *redis, stru
 static void api_end(struct api *api)
 {
 	api_unwatch(api);
+	waiters_close(&api->waiters);
 	topology_close(api->redis);
 	limiter_free(&api->limiter);
 	accept_free(&api->accept);
@@ -176,6 +178,7 @@ bool api_run(const struct options *o, const struct queue_set *queues, struct err
 	redis.link.timeout_ms = (int)o->command_timeout;
 	accept_init(&api.accept, o);
 	limiter_init(&api.limiter, o);
+	waiters_init(&api.waiters, &api);
 	command_init(&api.command);
 	ok = api_start(&api, &redis, err);
 	topology_config_free(&redis);

@@ -1,6 +1,7 @@
 #include "api/post.h"
 
 #include <cjson/cJSON.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@
 #include "mail/job.h"
 #include "mail/json.h"
 #include "provider/jsonw.h"
+#include "redis/value.h"
 
 #define KEY_NAME "idempotencyKey"
 #define FAULT_BYTES 65536
@@ -307,6 +309,39 @@ void post_free(struct post *p)
 	mem_free(p);
 }
 
+/* --- the status ------------------------------------------------------------------------------------------- */
+
+const char *const post_status_fields[POST_STATUS_FIELDS] = {
+	"status", "provider", "attempts", "message_id", "created_at", "updated_at", "error",
+};
+
+static void copy_text(char *out, size_t size, const char *text)
+{
+	snprintf(out, size, "%s", text != NULL ? text : "");
+}
+
+void post_read_status(struct post *p, const redisReply *list, size_t at)
+{
+	copy_text(p->status, sizeof(p->status), value_text_at(list, at));
+	copy_text(p->provider, sizeof(p->provider), value_text_at(list, at + 1));
+	p->attempts = value_int_at(list, at + 2);
+	copy_text(p->provider_id, sizeof(p->provider_id), value_text_at(list, at + 3));
+	p->created_at = value_int_at(list, at + 4);
+	p->updated_at = value_int_at(list, at + 5);
+	copy_text(p->error, sizeof(p->error), value_text_at(list, at + 6));
+}
+
+static bool has_failed(const char *status)
+{
+	return strcmp(status, "failed") == 0 || strcmp(status, "held") == 0 ||
+	       strcmp(status, "cancelled") == 0;
+}
+
+bool post_is_settled(const struct post *p)
+{
+	return strcmp(p->status, "sent") == 0 || has_failed(p->status);
+}
+
 /* --- telling ------------------------------------------------------------------------------------------------ */
 
 /* What may stand in a path (RFC 3986, unreserved), and else its bytes in hexadecimal. */
@@ -330,10 +365,10 @@ static void add_path(struct buf *out, const char *s)
 
 void post_write(const struct post *p, struct buf *out)
 {
-	const char *status = p->outcome == POST_KNOWN ? p->status : "queued";
+	const char *status = *p->status != '\0' ? p->status : "queued";
 
 	jsonw_open(out, '{');
-	json_bool(out, "success", strcmp(status, "failed") != 0);
+	json_bool(out, "success", !has_failed(status));
 	jsonw_pair(out, "status", status);
 	jsonw_pair(out, "jobId", p->key);
 	json_text_or_null(out, "messageId",
@@ -343,11 +378,12 @@ void post_write(const struct post *p, struct buf *out)
 	buf_add_str(out, "\"" STATUS_URL);
 	add_path(out, p->key);
 	buf_add_char(out, '"');
-	if (p->outcome == POST_KNOWN) {
+	if (*p->status != '\0') {
 		json_text_or_null(out, "provider", p->provider);
 		json_int(out, "attempts", p->attempts);
 		json_time(out, "createdAt", p->created_at);
 		json_time(out, "updatedAt", p->updated_at);
+		jsonw_pair_if(out, "error", p->error);
 	}
 	json_now(out, "timestamp");
 	jsonw_close(out, '}');

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "api/server.h"
 #include "base/mem.h"
@@ -47,6 +48,35 @@ static const char *title_of(int status)
 const char *request_get(const struct request *r, const char *header)
 {
 	return MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, header);
+}
+
+struct fields {
+	const char *name;
+	struct buf all;
+};
+
+static enum MHD_Result add_field(void *data, enum MHD_ValueKind kind, const char *name,
+                                 const char *value)
+{
+	struct fields *f = data;
+
+	(void)kind;
+	if (strcasecmp(name, f->name) == 0 && value != NULL) {
+		buf_add_str(&f->all, f->all.len > 0 ? ", " : "");
+		buf_add_str(&f->all, value);
+	}
+	return MHD_YES;
+}
+
+char *request_get_all(const struct request *r, const char *header)
+{
+	struct fields f = {.name = header};
+
+	if (request_get(r, header) == NULL)
+		return NULL;
+	buf_init(&f.all, (size_t)SERVER_MAX_HEAD * 2);
+	MHD_get_connection_values(r->connection, MHD_HEADER_KIND, add_field, &f);
+	return buf_take(&f.all);
 }
 
 bool request_read(struct request *r, cJSON **body)

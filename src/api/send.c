@@ -7,6 +7,7 @@
 
 #include "api/api.h"
 #include "api/json.h"
+#include "api/prefer.h"
 #include "base/mem.h"
 #include "mail/json.h"
 #include "provider/jsonw.h"
@@ -29,17 +30,46 @@ static void send_free(struct send *s)
 
 /* --- answers ---------------------------------------------------------------------------------------------- */
 
-static void answer_one(struct request *r, const struct post *p)
+/* What became of it is known, or what is known after the wait. */
+static void on_waited(struct request *r, struct post *p)
 {
+	post_write(p, &r->out);
+	request_answer(r, post_is_settled(p) ? 200 : 202);
+	post_free(p);
+}
+
+/* It is taken or known. True: its answer waits for the outcome, and has the post now. */
+static bool answer_later(struct request *r, struct post *p)
+{
+	char *text = request_get_all(r, "Prefer");
+	int64_t seconds = prefer_wait(text);
+
+	mem_free(text);
+	if (seconds == 0)
+		return false;
+	request_add(r, "Preference-Applied", "wait=%" PRId64, seconds);
+	if (post_is_settled(p))
+		return false;
+	waiters_add(&r->api->waiters, r, p, seconds, on_waited);
+	return true;
+}
+
+/* *p: NULL when it is somebody else's now. */
+static void answer_one(struct request *r, struct post **post)
+{
+	struct post *p = *post;
+
+	if (p->outcome == POST_KNOWN)
+		request_add(r, "Idempotent-Replayed", "true");
+	if ((p->outcome == POST_KNOWN || p->outcome == POST_TAKEN) && answer_later(r, p)) {
+		*post = NULL;
+		return;
+	}
 	switch (p->outcome) {
 	case POST_KNOWN:
-		request_add(r, "Idempotent-Replayed", "true");
-		post_write(p, &r->out);
-		request_answer(r, 200);
-		break;
 	case POST_TAKEN:
 		post_write(p, &r->out);
-		request_answer(r, 202);
+		request_answer(r, p->outcome == POST_KNOWN ? 200 : 202);
 		break;
 	case POST_CONFLICT:
 		request_problem(r, 409, NULL, post_why(p));
@@ -126,7 +156,7 @@ static void answer(struct send *s)
 	if (s->bulk)
 		answer_bulk(s);
 	else
-		answer_one(s->request, s->posts[0]);
+		answer_one(s->request, &s->posts[0]);
 	send_free(s);
 }
 

@@ -171,7 +171,14 @@ struct answer *api_get(const struct api_process *a, const char *path)
 void api_post_at_once(const struct api_process *a, const struct api_process *b, const char *path,
                       const char *body, size_t n, struct answer **answers)
 {
-	static const char *const headers[] = {"Content-Type: application/json", NULL};
+	api_post_at_once_with(a, b, path, body, NULL, n, answers);
+}
+
+void api_post_at_once_with(const struct api_process *a, const struct api_process *b,
+                           const char *path, const char *body, const char *header, size_t n,
+                           struct answer **answers)
+{
+	const char *const headers[] = {"Content-Type: application/json", header, NULL};
 	struct call *calls = calloc(n, sizeof(*calls));
 	CURLM *multi = curl_multi_init();
 	int running = 1;

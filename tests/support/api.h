@@ -49,6 +49,11 @@ void answer_free(struct answer *r);
 void api_post_at_once(const struct api_process *a, const struct api_process *b, const char *path,
                       const char *body, size_t n, struct answer **answers);
 
+/* The same with one more header line. */
+void api_post_at_once_with(const struct api_process *a, const struct api_process *b,
+                           const char *path, const char *body, const char *header, size_t n,
+                           struct answer **answers);
+
 /* A header's value, a new string (free); NULL: it is not there. */
 char *answer_header(const struct answer *r, const char *name) MUST_CHECK;
 /* The member "a.b.0.c" of the body; fails the test when it is not there. */
