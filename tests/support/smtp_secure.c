@@ -132,6 +132,20 @@ static int read_port(struct process *p)
 	return port;
 }
 
+void secure_cert_make(const struct secure_cert *cert, char **cert_path, char **key_path)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	X509 *made;
+
+	secure_ca();
+	made = cert->self_signed ? make_cert(key, "server", cert, NULL, key)
+	                         : make_cert(key, "server", cert, ca.cert, ca.key);
+	write_pem(cert_path, "cert", NULL, made);
+	write_pem(key_path, "key", key, NULL);
+	X509_free(made);
+	EVP_PKEY_free(key);
+}
+
 struct smtp_secure *smtp_secure_start(const struct secure_cert *cert, const char *const *options)
 {
 	/* Where Debian's packages for Python are. */
@@ -145,16 +159,7 @@ struct smtp_secure *smtp_secure_start(const struct secure_cert *cert, const char
 	s->dir = tmpdir_make("secure");
 	argv[n++] = s->dir;
 	if (cert != NULL) {
-		EVP_PKEY *key = EVP_EC_gen("P-256");
-		X509 *made;
-
-		secure_ca();
-		made = cert->self_signed ? make_cert(key, "server", cert, NULL, key)
-		                         : make_cert(key, "server", cert, ca.cert, ca.key);
-		write_pem(&cert_path, "cert", NULL, made);
-		write_pem(&key_path, "key", key, NULL);
-		X509_free(made);
-		EVP_PKEY_free(key);
+		secure_cert_make(cert, &cert_path, &key_path);
 		snprintf(cert_option, sizeof(cert_option), "cert=%s", cert_path);
 		snprintf(key_option, sizeof(key_option), "key=%s", key_path);
 		argv[n++] = cert_option;

@@ -18,6 +18,9 @@ struct secure_cert {
 	bool self_signed;     /* not by the CA */
 };
 
+/* Makes one: the paths of certificate and key (PEM), new strings (free). */
+void secure_cert_make(const struct secure_cert *cert, char **cert_path, char **key_path);
+
 struct smtp_secure;
 
 /* cert: NULL, no TLS. options: as smtp_secure.py's, NULL-terminated; NULL none. It listens when this

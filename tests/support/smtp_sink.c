@@ -43,7 +43,7 @@ static struct sockaddr_in loopback(int port)
 	                            .sin_port = htons((uint16_t)port)};
 }
 
-static int free_port(void)
+int smtp_sink_free_port(void)
 {
 	struct sockaddr_in a = loopback(0);
 	socklen_t len = sizeof(a);
@@ -106,7 +106,7 @@ static struct smtp_sink *start(int port, const char *const *extra, bool keep)
 		assert_int_equal(chmod(tmpdir(), 0711), 0);
 	}
 	for (int tries = 0; tries < START_TRIES; tries++) {
-		s->port = port != 0 ? port : free_port();
+		s->port = port != 0 ? port : smtp_sink_free_port();
 		run(s, extra);
 		if (process_running(s->process))
 			return s;
