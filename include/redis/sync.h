@@ -6,6 +6,7 @@
 
 #include <hiredis/hiredis.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/attr.h"
 #include "base/error.h"
@@ -22,6 +23,12 @@ void sync_close(struct sync *s); /* NULL is fine */
  * connection and for an error reply alike (the error's text is in err). A script that the server
  * does not know is loaded and the command repeated; nothing else is. */
 redisReply *sync_run(struct sync *s, struct command *c, struct error *err) MUST_CHECK;
+
+/* The same for n commands at once, without waiting for one's reply before the next is sent:
+ * replies[i] is that of commands[i], also when it is an error (REDIS_REPLY_ERROR; the others were still
+ * run); all are the caller's. False: there are no replies; err says why, as of sync_run. */
+bool sync_run_all(struct sync *s, struct command *commands, size_t n, redisReply **replies,
+                  struct error *err) MUST_CHECK;
 
 /* Whether the connection is lost: the last sync_run failed for that (exit 3), not by an error
  * reply, and all that follow will. */

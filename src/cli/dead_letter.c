@@ -17,6 +17,8 @@
 #define PAGE 1000
 #define PAGE_TEXT "1000"
 #define AUTO "auto-"
+#define BATCH 64
+#define BATCH_BYTES ((size_t)8 << 20)
 
 const struct dead_filter dead_filter_any = {.older_ms = -1, .newer_ms = -1};
 
@@ -35,47 +37,156 @@ static char *owner_name(const struct dead_letter *l)
 	return mem_printf("%s#%s", l->queue->list, l->id);
 }
 
-static bool load_payload(const struct dead_letters *d, struct dead_letter *l, struct error *err)
-{
-	redisReply *r;
-	int64_t n;
+/* --- reading: many at once, since each question costs a way to Redis and back ------------------------------ */
 
-	if (!query_int(d->sync, err, &n, "HSTRLEN", l->queue->jobs, l->id, NULL))
-		return false;
-	l->payload_len = (size_t)n;
-	if (n == 0 || n > d->options->max_job_bytes)
-		return true;
-	r = query(d->sync, err, "HGET", l->queue->jobs, l->id, NULL);
-	if (r == NULL)
-		return false;
-	if (r->type == REDIS_REPLY_STRING) {
-		l->payload_len = r->len;
-		l->payload = mem_strndup(r->str, r->len);
-		l->key = job_key_of_invalid(r->str, r->len);
+/* What is asked of one letter (false: nothing), and what its answer tells. */
+typedef bool ask_fn(const struct dead_letters *d, const struct dead_letter *l, struct command *c);
+typedef void take_fn(const struct dead_letters *d, struct dead_letter *l, const redisReply *r);
+
+static bool ask_all(const struct dead_letters *d, struct dead_letter *letters, size_t n,
+                    ask_fn *ask, take_fn *take, struct error *err)
+{
+	struct command commands[BATCH];
+	redisReply *replies[BATCH];
+	size_t asked[BATCH], m = 0;
+	bool ok, sent;
+
+	for (size_t i = 0; i < n; i++) {
+		command_init(&commands[m]);
+		if (ask(d, &letters[i], &commands[m]))
+			asked[m++] = i;
 	}
-	freeReplyObject(r);
+	sent = ok = sync_run_all(d->sync, commands, m, replies, err);
+	for (size_t i = 0; i < m; i++) {
+		command_free(&commands[i]);
+		if (!sent)
+			continue;
+		if (ok && replies[i]->type == REDIS_REPLY_ERROR)
+			ok = error_set(err, "%s", replies[i]->str);
+		else if (ok)
+			take(d, &letters[asked[i]], replies[i]);
+		freeReplyObject(replies[i]);
+	}
+	return ok;
+}
+
+static bool ask_size(const struct dead_letters *d, const struct dead_letter *l, struct command *c)
+{
+	(void)d;
+	command_str(c, "HSTRLEN");
+	command_str(c, l->queue->jobs);
+	command_str(c, l->id);
 	return true;
 }
 
-static bool load_status(const struct dead_letters *d, struct dead_letter *l, struct error *err)
+static void take_size(const struct dead_letters *d, struct dead_letter *l, const redisReply *r)
 {
-	const char *prefix = d->options->key_prefix;
-	char *owner = owner_name(l), *name;
-	bool ok = true, mine = false;
-
-	if (l->key != NULL) {
-		ok = mail_view_load(&l->mail, d->sync, prefix, l->key, err);
-		mine = ok && l->mail.owner != NULL && strcmp(l->mail.owner, owner) == 0;
-	}
-	if (ok && !mine) {
-		name = mem_printf(AUTO "%s", l->id);
-		mail_view_free(&l->mail);
-		ok = mail_view_load(&l->mail, d->sync, prefix, name, err);
-		mem_free(name);
-	}
-	mem_free(owner);
-	return ok;
+	(void)d;
+	l->payload_len = (size_t)value_int(r);
 }
+
+static bool fetched(const struct dead_letters *d, const struct dead_letter *l)
+{
+	return l->payload_len > 0 && (int64_t)l->payload_len <= d->options->max_job_bytes;
+}
+
+static bool ask_payload(const struct dead_letters *d, const struct dead_letter *l,
+                        struct command *c)
+{
+	if (!fetched(d, l))
+		return false;
+	command_str(c, "HGET");
+	command_str(c, l->queue->jobs);
+	command_str(c, l->id);
+	return true;
+}
+
+static void take_payload(const struct dead_letters *d, struct dead_letter *l, const redisReply *r)
+{
+	(void)d;
+	if (r->type != REDIS_REPLY_STRING)
+		return;
+	l->payload_len = r->len;
+	l->payload = mem_strndup(r->str, r->len);
+	l->key = job_key_of_invalid(r->str, r->len);
+}
+
+static void ask_status(const struct dead_letters *d, const char *name, struct command *c)
+{
+	char *key = keys_status(d->options->key_prefix, name);
+
+	command_str(c, "HGETALL");
+	command_str(c, key);
+	mem_free(key);
+}
+
+static bool ask_mail(const struct dead_letters *d, const struct dead_letter *l, struct command *c)
+{
+	if (l->key != NULL)
+		ask_status(d, l->key, c);
+	return l->key != NULL;
+}
+
+static void take_mail(const struct dead_letters *d, struct dead_letter *l, const redisReply *r)
+{
+	(void)d;
+	mail_view_read(&l->mail, l->key, r);
+}
+
+static bool owns_mail(const struct dead_letter *l)
+{
+	char *owner = owner_name(l);
+	bool owns = l->mail.owner != NULL && strcmp(l->mail.owner, owner) == 0;
+
+	mem_free(owner);
+	return owns;
+}
+
+static bool ask_auto(const struct dead_letters *d, const struct dead_letter *l, struct command *c)
+{
+	char *name;
+
+	if (owns_mail(l))
+		return false;
+	name = mem_printf(AUTO "%s", l->id);
+	ask_status(d, name, c);
+	mem_free(name);
+	return true;
+}
+
+static void take_auto(const struct dead_letters *d, struct dead_letter *l, const redisReply *r)
+{
+	char *name = mem_printf(AUTO "%s", l->id);
+
+	(void)d;
+	mail_view_free(&l->mail);
+	mail_view_read(&l->mail, name, r);
+	mem_free(name);
+}
+
+/* Their payloads' sizes are known. */
+static bool load(const struct dead_letters *d, struct dead_letter *letters, size_t n,
+                 struct error *err)
+{
+	return ask_all(d, letters, n, ask_payload, take_payload, err) &&
+	       ask_all(d, letters, n, ask_mail, take_mail, err) &&
+	       ask_all(d, letters, n, ask_auto, take_auto, err);
+}
+
+/* How many of them are loaded together: as many as have BATCH_BYTES of payload, or one. */
+static size_t how_many(const struct dead_letters *d, const struct dead_letter *letters, size_t n)
+{
+	size_t bytes = 0, i;
+
+	for (i = 0; i < n; i++) {
+		bytes += fetched(d, &letters[i]) ? letters[i].payload_len : 0;
+		if (i > 0 && bytes > BATCH_BYTES)
+			break;
+	}
+	return i;
+}
+
+/* --- those that are wanted ------------------------------------------------------------------------------ */
 
 static bool has_provider(const struct mail_view *v, const char *provider)
 {
@@ -97,22 +208,42 @@ static bool passes(const struct dead_letter *l, const struct dead_filter *f)
 	return f->provider == NULL || has_provider(&l->mail, f->provider);
 }
 
-/* Loads it and hands it to fn, if it is one of those. *taken: it was. *more: fn wants to go on. */
-static bool visit(const struct dead_letters *d, const struct queue_keys *queue, const char *id,
-                  int64_t dead_at, const struct dead_filter *f, dead_letter_fn *fn, void *data,
-                  bool *taken, bool *more, struct error *err)
-{
-	struct dead_letter l = {.queue = queue, .id = mem_strdup(id), .dead_at = dead_at};
-	bool ok = load_payload(d, &l, err) && load_status(d, &l, err);
+struct visit {
+	const struct dead_filter *filter;
+	dead_letter_fn *fn;
+	void *data;
+	size_t n;  /* that were let through */
+	bool more; /* fn wants to go on */
+};
 
-	*taken = ok && passes(&l, f);
-	*more = true;
-	if (*taken) {
-		err->text[0] = '\0';
-		*more = fn(&l, data, err);
-		ok = *more || err->text[0] == '\0';
+static bool visit_one(struct visit *v, struct dead_letter *l, struct error *err)
+{
+	if (!v->more || !passes(l, v->filter))
+		return true;
+	err->text[0] = '\0';
+	v->more = v->fn(l, v->data, err);
+	v->n++;
+	if (!v->more && err->text[0] != '\0')
+		return false;
+	if (v->filter->limit > 0 && v->n >= v->filter->limit)
+		v->more = false;
+	return true;
+}
+
+/* Loads them and hands those that pass to fn; frees them. At most BATCH. */
+static bool visit(const struct dead_letters *d, struct dead_letter *letters, size_t n,
+                  struct visit *v, struct error *err)
+{
+	bool ok = ask_all(d, letters, n, ask_size, take_size, err);
+
+	for (size_t from = 0, m; from < n; from += m) {
+		m = how_many(d, letters + from, n - from);
+		ok = ok && (!v->more || load(d, letters + from, m, err));
+		for (size_t i = from; i < from + m; i++) {
+			ok = ok && visit_one(v, &letters[i], err);
+			letter_free(&letters[i]);
+		}
 	}
-	letter_free(&l);
 	return ok;
 }
 
@@ -181,23 +312,26 @@ static bool collect(const struct dead_letters *d, const struct queue_keys *queue
 	return true;
 }
 
-static bool each_of_queue(const struct dead_letters *d, const struct queue_keys *queue,
-                          const struct dead_filter *f, int64_t now, dead_letter_fn *fn, void *data,
-                          size_t *n, bool *more, struct error *err)
+static bool each_of_queue(const struct dead_letters *d, const struct queue_keys *queue, int64_t now,
+                          struct visit *v, struct error *err)
 {
 	struct entries e;
-	bool ok, taken;
+	bool ok = true;
 
-	if (!collect(d, queue, f, now, &e, err))
+	if (!collect(d, queue, v->filter, now, &e, err))
 		return false;
-	ok = true;
-	for (size_t i = 0; i < e.n && ok && *more; i++) {
-		const struct entry *one = &e.list[f->newest_first ? e.n - 1 - i : i];
+	for (size_t i = 0; i < e.n && ok && v->more;) {
+		struct dead_letter letters[BATCH];
+		size_t n = 0;
 
-		ok = visit(d, queue, one->id, one->at, f, fn, data, &taken, more, err);
-		*n += ok && taken;
-		if (f->limit > 0 && *n >= f->limit)
-			*more = false;
+		for (; n < BATCH && i < e.n; i++, n++) {
+			const struct entry *one =
+				&e.list[v->filter->newest_first ? e.n - 1 - i : i];
+
+			letters[n] = (struct dead_letter){
+				.queue = queue, .id = mem_strdup(one->id), .dead_at = one->at};
+		}
+		ok = visit(d, letters, n, v, err);
 	}
 	entries_free(&e);
 	return ok;
@@ -206,14 +340,13 @@ static bool each_of_queue(const struct dead_letters *d, const struct queue_keys 
 bool dead_letters_each(const struct dead_letters *d, const struct dead_filter *f,
                        dead_letter_fn *fn, void *data, struct error *err)
 {
-	bool more = true;
-	size_t n = 0;
+	struct visit v = {.filter = f, .fn = fn, .data = data, .more = true};
 	int64_t now;
 
 	if (!query_now(d->sync, err, &now))
 		return false;
-	for (size_t i = 0; i < d->queues->n && more; i++)
-		if (!each_of_queue(d, &d->queues->keys[i], f, now, fn, data, &n, &more, err))
+	for (size_t i = 0; i < d->queues->n && v.more; i++)
+		if (!each_of_queue(d, &d->queues->keys[i], now, &v, err))
 			return false;
 	return true;
 }
@@ -225,12 +358,15 @@ static bool try_id(const struct dead_letters *d, const struct queue_keys *queue,
                    dead_letter_fn *fn, void *data, bool *found, struct error *err)
 {
 	redisReply *r = query(d->sync, err, "ZSCORE", queue->dead, id, NULL);
-	bool taken, more, ok = r != NULL;
+	struct visit v = {.filter = &dead_filter_any, .fn = fn, .data = data, .more = true};
+	bool ok = r != NULL;
 
 	if (ok && r->type == REDIS_REPLY_STRING) {
+		struct dead_letter l = {
+			.queue = queue, .id = mem_strdup(id), .dead_at = value_int(r)};
+
 		*found = true;
-		ok = visit(d, queue, id, value_int(r), &dead_filter_any, fn, data, &taken, &more,
-		           err);
+		ok = visit(d, &l, 1, &v, err);
 	}
 	freeReplyObject(r);
 	return ok;
@@ -309,51 +445,58 @@ static bool requeue(const struct dead_letters *d, const struct dead_letter *l, c
 	return true;
 }
 
-/* Opens the status of that name, where this job owns it, for another round. */
-static bool reopen(const struct dead_letters *d, const struct dead_letter *l, const char *name,
-                   const char **why, struct error *err)
+/* Opens the statuses that this job may own, that of its key and that of auto-<id>, for another round. */
+static bool reopen(const struct dead_letters *d, const struct dead_letter *l, const char **why,
+                   struct error *err)
 {
-	char *key = keys_status(d->options->key_prefix, name), *owner = owner_name(l);
-	const char *answer = "";
-	struct command c;
-	redisReply *r;
+	char *name = mem_printf(AUTO "%s", l->id), *owner = owner_name(l);
+	const char *names[] = {name, l->key};
+	size_t n = l->key != NULL ? 2 : 1;
+	struct command commands[2];
+	redisReply *replies[2];
+	bool ok, sent;
 
-	command_init(&c);
-	script_command(&c, SCRIPT_REOPEN, 1);
-	command_str(&c, key);
-	command_int(&c, d->options->max_queue_time * 1000);
-	command_str(&c, owner);
-	r = sync_run(d->sync, &c, err);
-	command_free(&c);
+	for (size_t i = 0; i < n; i++) {
+		char *key = keys_status(d->options->key_prefix, names[i]);
+
+		command_init(&commands[i]);
+		script_command(&commands[i], SCRIPT_REOPEN, 1);
+		command_str(&commands[i], key);
+		command_int(&commands[i], d->options->max_queue_time * 1000);
+		command_str(&commands[i], owner);
+		mem_free(key);
+	}
+	sent = ok = sync_run_all(d->sync, commands, n, replies, err);
+	for (size_t i = 0; i < n; i++) {
+		const char *answer = NULL;
+
+		command_free(&commands[i]);
+		if (!sent)
+			continue;
+		if (replies[i]->type == REDIS_REPLY_ERROR)
+			ok = error_set(err, "%s", replies[i]->str);
+		if (replies[i]->type == REDIS_REPLY_ARRAY && replies[i]->elements == 1)
+			answer = value_text(replies[i]->element[0]);
+		if (answer != NULL && strcmp(answer, "sent") == 0)
+			*why = "it was sent meanwhile: drop it";
+		else if (answer != NULL && strcmp(answer, "cancelled") == 0)
+			*why = "it was cancelled: drop it";
+		freeReplyObject(replies[i]);
+	}
 	mem_free(owner);
-	mem_free(key);
-	if (r == NULL)
-		return false;
-	if (r->type == REDIS_REPLY_ARRAY && r->elements == 1)
-		answer = value_text(r->element[0]);
-	if (answer != NULL && strcmp(answer, "sent") == 0)
-		*why = "it was sent meanwhile: drop it";
-	else if (answer != NULL && strcmp(answer, "cancelled") == 0)
-		*why = "it was cancelled: drop it";
-	freeReplyObject(r);
-	return true;
+	mem_free(name);
+	return ok;
 }
 
 bool dead_letter_retry(const struct dead_letters *d, const struct dead_letter *l, const char **why,
                        struct error *err)
 {
-	char *name = mem_printf(AUTO "%s", l->id);
-	bool ok;
-
 	*why = NULL;
 	if (l->payload_len == 0)
 		*why = "its content is gone";
-	ok = *why != NULL || ((l->key == NULL || reopen(d, l, l->key, why, err)) &&
-	                      (*why != NULL || reopen(d, l, name, why, err)));
-	mem_free(name);
-	if (!ok || *why != NULL)
-		return ok;
-	return requeue(d, l, "retry", why, err);
+	else if (!reopen(d, l, why, err))
+		return false;
+	return *why != NULL || requeue(d, l, "retry", why, err);
 }
 
 bool dead_letter_drop(const struct dead_letters *d, const struct dead_letter *l, const char **why,

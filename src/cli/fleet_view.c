@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "cli/human.h"
 #include "cli/jsonout.h"
 #include "cli/table.h"
@@ -11,23 +12,34 @@
 
 static bool ask(struct survey *v, struct sync *s, int round, struct error *err)
 {
-	struct command c;
-	bool ok = true;
+	size_t n = survey_questions(v, round), m = 0;
+	struct command *commands = mem_array(n, sizeof(*commands));
+	redisReply **replies = mem_array(n, sizeof(*replies));
+	size_t *asked = mem_array(n, sizeof(*asked));
+	bool ok, sent;
 
-	command_init(&c);
-	for (size_t i = 0; i < survey_questions(v, round) && ok; i++) {
-		redisReply *r;
-
-		if (!survey_ask(v, round, i, &c))
-			continue;
-		r = sync_run(s, &c, err);
-		if (r != NULL)
-			survey_take(v, round, i, r);
+	for (size_t i = 0; i < n; i++) {
+		command_init(&commands[m]);
+		if (survey_ask(v, round, i, &commands[m]))
+			asked[m++] = i;
 		else
-			ok = !sync_lost(s) && survey_fail(v, round, i, err->text);
-		freeReplyObject(r);
+			command_free(&commands[m]);
 	}
-	command_free(&c);
+	sent = ok = sync_run_all(s, commands, m, replies, err);
+	for (size_t i = 0; i < m; i++) {
+		command_free(&commands[i]);
+		if (!sent)
+			continue;
+		if (ok && replies[i]->type == REDIS_REPLY_ERROR)
+			ok = survey_fail(v, round, asked[i], replies[i]->str) ||
+			     error_set(err, "%s", replies[i]->str);
+		else if (ok)
+			survey_take(v, round, asked[i], replies[i]);
+		freeReplyObject(replies[i]);
+	}
+	mem_free(asked);
+	mem_free(replies);
+	mem_free(commands);
 	return ok;
 }
 

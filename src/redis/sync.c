@@ -28,20 +28,31 @@ static bool connect_context(struct sync *s, const struct link_config *config, st
 	return true;
 }
 
+static bool lost(struct sync *s, struct error *err)
+{
+	/* a timeout of the socket shows as EAGAIN */
+	const char *why = s->context->err == REDIS_ERR_IO && errno == EAGAIN
+	                          ? "no answer within the command's timeout"
+	                          : s->context->errstr;
+	return error_set(err, "Redis at %s: %s", s->where, why);
+}
+
+static redisReply *receive(struct sync *s, struct error *err)
+{
+	redisReply *reply = NULL;
+	if (redisGetReply(s->context, (void **)&reply) == REDIS_OK && reply)
+		return reply;
+	(void)lost(s, err);
+	return NULL;
+}
+
 /* The reply, also an error reply; NULL: the connection is lost. */
 static redisReply *exchange(struct sync *s, const char *wire, size_t len, struct error *err)
 {
-	redisReply *reply = NULL;
-	if (redisAppendFormattedCommand(s->context, wire, len) != REDIS_OK ||
-	    redisGetReply(s->context, (void **)&reply) != REDIS_OK || !reply) {
-		/* a timeout of the socket shows as EAGAIN */
-		const char *why = s->context->err == REDIS_ERR_IO && errno == EAGAIN
-		                          ? "no answer within the command's timeout"
-		                          : s->context->errstr;
-		error_set(err, "Redis at %s: %s", s->where, why);
-		return NULL;
-	}
-	return reply;
+	if (redisAppendFormattedCommand(s->context, wire, len) == REDIS_OK)
+		return receive(s, err);
+	(void)lost(s, err);
+	return NULL;
 }
 
 static bool greet_step(struct sync *s, const struct link_config *config, struct greeting *g,
@@ -127,19 +138,57 @@ static bool is_noscript(const redisReply *reply)
 	       link_classify(reply->str, reply->len) == LINK_AGAIN;
 }
 
+/* The wire form stays the command's. */
+static const char *wire_of(struct command *c, size_t *len, struct error *err)
+{
+	const char *wire = command_wire(c, len);
+	if (!wire)
+		error_set(err, "the command is too large for Redis");
+	return wire;
+}
+
+/* The reply to a command whose first reply is given; takes that over. *loaded: the scripts were. */
+static redisReply *with_script(struct sync *s, struct command *c, redisReply *reply, bool *loaded,
+                               struct error *err)
+{
+	size_t len;
+	const char *wire;
+	if (!reply || !is_noscript(reply))
+		return reply;
+	freeReplyObject(reply);
+	*loaded = *loaded || load_scripts(s, err);
+	wire = *loaded ? wire_of(c, &len, err) : NULL;
+	return wire ? exchange(s, wire, len, err) : NULL;
+}
+
+bool sync_run_all(struct sync *s, struct command *commands, size_t n, redisReply **replies,
+                  struct error *err)
+{
+	size_t got = 0, len;
+	bool ok = true, loaded = false;
+
+	for (size_t i = 0; ok && i < n; i++)
+		ok = wire_of(&commands[i], &len, err) != NULL;
+	for (size_t i = 0; ok && i < n; i++) {
+		const char *wire = wire_of(&commands[i], &len, err);
+		ok = redisAppendFormattedCommand(s->context, wire, len) == REDIS_OK || lost(s, err);
+	}
+	for (; ok && got < n; got += ok)
+		ok = (replies[got] = receive(s, err)) != NULL;
+	for (size_t i = 0; ok && i < n; i++)
+		ok = (replies[i] = with_script(s, &commands[i], replies[i], &loaded, err)) != NULL;
+	for (size_t i = 0; !ok && i < got; i++)
+		freeReplyObject(replies[i]);
+	return ok;
+}
+
 redisReply *sync_run(struct sync *s, struct command *c, struct error *err)
 {
 	size_t len;
-	const char *wire = command_wire(c, &len);
-	if (!wire) {
-		error_set(err, "the command is too large for Redis");
-		return NULL;
-	}
-	redisReply *reply = exchange(s, wire, len, err);
-	if (reply && is_noscript(reply)) {
-		freeReplyObject(reply);
-		reply = load_scripts(s, err) ? exchange(s, wire, len, err) : NULL;
-	}
+	const char *wire = wire_of(c, &len, err);
+	redisReply *reply = wire ? exchange(s, wire, len, err) : NULL;
+	bool loaded = false;
+	reply = with_script(s, c, reply, &loaded, err);
 	if (reply && reply->type == REDIS_REPLY_ERROR) {
 		error_set(err, "%s", reply->str);
 		freeReplyObject(reply);

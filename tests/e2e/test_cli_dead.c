@@ -128,6 +128,41 @@ static void expect_list(const char *flag, const char *value, const char *only)
 	assert_string_equal(cli_text(cli, "0.id"), only);
 }
 
+/* More than are read at once, some of them large: all are there, in their order, and it does not take
+ * a way to Redis and back for each. */
+static void test_batches(void **state)
+{
+	static char large[6 << 20];
+	char key[32], id[32];
+	long long reads;
+	int n;
+
+	(void)state;
+	memset(large, 'x', sizeof(large));
+	for (int i = 0; i < 150; i++) {
+		snprintf(key, sizeof(key), "many-%d", i);
+		snprintf(id, sizeof(id), "%016d", i);
+		make_failed(key, id, "primary", "999: many", 2 * HOUR + i * 1000LL);
+		if (i % 50 == 10)
+			redis_server_do(redis, "HSET {mail:queue}:jobs %s %b", id, large,
+			                sizeof(large) - (size_t)i);
+	}
+	reads = redis_server_info(redis, "stats", "total_reads_processed");
+	cli_expect(cli, 0, NULL, "dead", "list", "--json", "--limit", "1000", NULL);
+	reads = redis_server_info(redis, "stats", "total_reads_processed") - reads;
+	assert_int_equal(n_listed(), 154);
+	assert_in_range(reads, 1, 60);
+	cli_expect(cli, 0, NULL, "dead", "list", "--json", "--error", "999: many", "--limit", "120",
+	           NULL);
+	n = n_listed();
+	/* the large ones have no legible key, and so no status that says 999 */
+	assert_int_equal(n, 120);
+	assert_string_equal(cli_text(cli, "0.idempotencyKey"), "many-0");
+	assert_string_equal(cli_text(cli, "119.idempotencyKey"), "many-122");
+	cli_expect(cli, 0, NULL, "dead", "show", "0000000000000010", "--json", NULL);
+	assert_string_equal(cli_text(cli, "payloadBytes"), "6291446");
+}
+
 static void test_filters(void **state)
 {
 	(void)state;
@@ -383,6 +418,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_list, fill),
+		cmocka_unit_test_setup(test_batches, fill),
 		cmocka_unit_test_setup(test_filters, fill),
 		cmocka_unit_test_setup(test_many, fill),
 		cmocka_unit_test_setup(test_show, fill),

@@ -120,6 +120,57 @@ static void test_script_is_loaded_when_the_server_does_not_know_it(void **state)
 	redis_server_free(server);
 }
 
+/* Answers come in the order of the commands, an error among them stops nothing, and a script that the
+ * server does not know is loaded. */
+static void test_many_at_once(void **state)
+{
+	enum { N = 100 };
+	static struct command commands[N];
+	static redisReply *replies[N];
+	struct error err = {""};
+	char text[32];
+	long long reads;
+
+	(void)state;
+	struct redis_server *server = redis_server_start(NULL);
+	struct sync *s = opened(redis_server_url(server));
+	assert_answer(s, "SET k v", "OK");
+	for (int i = 0; i < N; i++) {
+		command_init(&commands[i]);
+		if (i % 10 == 3) {
+			script_command(&commands[i], SCRIPT_PEEK, 0);
+		} else if (i % 10 == 5) {
+			command_str(&commands[i], "LPUSH");
+			command_str(&commands[i], "k");
+			command_str(&commands[i], "x");
+		} else {
+			command_str(&commands[i], "ECHO");
+			command_int(&commands[i], i);
+		}
+	}
+	reads = redis_server_info(server, "stats", "total_reads_processed");
+	assert_true(sync_run_all(s, commands, N, replies, &err));
+	reads = redis_server_info(server, "stats", "total_reads_processed") - reads;
+	for (int i = 0; i < N; i++) {
+		snprintf(text, sizeof(text), i % 10 == 5 ? "WRONGTYPE" : "%d", i);
+		if (i % 10 == 3)
+			assert_null(replies[i]->str ? strstr(replies[i]->str, "NOSCRIPT") : NULL);
+		else
+			assert_memory_equal(replies[i]->str, text, strlen(text));
+		freeReplyObject(replies[i]);
+	}
+	assert_in_range(reads, 1, N / 2);
+	assert_true(sync_run_all(s, commands, 0, replies, &err));
+	redis_server_kill(server);
+	assert_false(sync_run_all(s, commands, N, replies, &err));
+	assert_true(sync_lost(s));
+	assert_non_null(strstr(err.text, redis_server_socket(server)));
+	for (int i = 0; i < N; i++)
+		command_free(&commands[i]);
+	sync_close(s);
+	redis_server_free(server);
+}
+
 static void test_no_server(void **state)
 {
 	struct error err = {""};
@@ -192,6 +243,7 @@ int main(void)
 		cmocka_unit_test(test_runs_commands),
 		cmocka_unit_test(test_error_reply_is_told_and_the_connection_stays),
 		cmocka_unit_test(test_script_is_loaded_when_the_server_does_not_know_it),
+		cmocka_unit_test(test_many_at_once),
 		cmocka_unit_test(test_no_server),
 		cmocka_unit_test(test_wrong_password),
 		cmocka_unit_test(test_silent_server_is_given_up),
