@@ -10,6 +10,7 @@ WERROR    ?= 0
 SANITIZER ?=
 ARGS      ?=
 TESTS     ?=
+SECONDS   ?= 60
 
 comma := ,
 ifeq ($(SANITIZER),)
@@ -68,6 +69,8 @@ SUPPORT   := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/support/*.c))
 TEST_KINDS := unit integration e2e
 TEST_PROGRAMS := $(foreach kind,$(TEST_KINDS),$(patsubst %.c,$(BUILD)/%,\
                  $(sort $(wildcard tests/$(kind)/test_*.c))))
+FUZZ_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+TEST_PROGRAMS += $(FUZZ_PROGRAMS)
 # As tests/run chooses.
 CHOSEN_TESTS := $(if $(TESTS),$(shell for program in $(TEST_PROGRAMS); do \
                 case $$program in (*$(TESTS)*) echo $$program ;; esac; done),$(TEST_PROGRAMS))
@@ -88,7 +91,7 @@ SUBMAKE = $(MAKE) --no-print-directory $(JOBS)
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all programs test lint format run deps install uninstall clean help FORCE
+.PHONY: all programs fuzzers test fuzz lint format run deps install uninstall clean help FORCE
 
 all: $(BUILD)/postrider ## build the program (the default)
 
@@ -112,6 +115,15 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/tests/libsupport.a $(BUILD)/li
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(TEST_LIBS) $(PKG_LIBS) $(LDLIBS)
 
 $(BUILD)/obj/tests/%.o: CPPFLAGS += -Itests
+
+# The fuzz targets: with what feeds them their corpora, and with libFuzzer.
+$(FUZZ_PROGRAMS): $(BUILD)/obj/tests/fuzz/replay.o
+
+fuzzers: $(patsubst $(BUILD)/tests/fuzz/fuzz_%,$(BUILD)/fuzz/%,$(filter $(FUZZ_PROGRAMS),$(CHOSEN_TESTS)))
+
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/libpostrider.a
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS) $(LDLIBS)
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	$(call say,CC,$<)
@@ -147,6 +159,11 @@ test: ## build and run all tests (TESTS=pattern chooses, SANITIZER=address,undef
 	@.ci/deps build run test
 	@$(SUBMAKE) programs
 	@POSTRIDER=$(abspath $(BUILD))/postrider TESTS='$(TESTS)' tests/run $(CHOSEN_TESTS)
+
+fuzz: ## run the fuzz targets, each for SECONDS=60 (TESTS=pattern chooses); what breaks stays in their corpora
+	@.ci/deps build fuzz
+	@$(SUBMAKE) CC=clang WERROR=0 SANITIZER=fuzzer-no-link,address,undefined fuzzers
+	@SECONDS=$(SECONDS) tests/fuzz/run build/san-fuzzer-no-link-address-undefined/fuzz '$(TESTS)'
 
 lint: ## check format, code, include direction, Lua heads, documentation
 	@.ci/deps build run test lint
@@ -205,4 +222,5 @@ $(LINTS):
 	$(Q)$@
 
 -include $(SOURCES:%.c=$(BUILD)/lint/%.tidy.d)
--include $(OBJECTS:.o=.d) $(SUPPORT:.o=.d) $(TEST_PROGRAMS:$(BUILD)/%=$(BUILD)/obj/%.d)
+-include $(OBJECTS:.o=.d) $(SUPPORT:.o=.d) $(TEST_PROGRAMS:$(BUILD)/%=$(BUILD)/obj/%.d) \
+         $(BUILD)/obj/tests/fuzz/replay.d

@@ -24,6 +24,7 @@
 #define GATE_MAX_BATCH 256
 #define GATE_MAX_REPORTS 256
 #define GATE_REASON 100
+#define GATE_MAX_WAIT INT64_C(86400000) /* ms: it asks again after a day at the latest */
 
 struct gate_report {
 	int64_t generation;

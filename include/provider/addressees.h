@@ -23,7 +23,7 @@ struct addressees {
 	size_t n, room;
 };
 
-/* results: as in a delivery; NULL: to all. */
+/* a: zeroed before its first use. results: as in a delivery; NULL: to all. */
 void addressees_fill(struct addressees *a, const struct job *job, const struct rcpt_result *results);
 void addressees_free(struct addressees *a);
 

@@ -31,7 +31,7 @@ enum verdict {
 };
 
 struct http_rule {
-	int status;       /* 0: any */
+	int status;       /* 0: any but 2xx, which may have taken the mail whatever it says */
 	const char *code; /* the provider's own, or its beginning before a '*'; NULL: any */
 	const char *text; /* somewhere in its words, in any case; NULL: any */
 	enum verdict verdict;

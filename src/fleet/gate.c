@@ -195,8 +195,11 @@ static void gate_on_permits(void *data, enum link_result result, const redisRepl
 	}
 	redis_clock_heard(g->clock, reply->element[4]->integer);
 	g->generation = reply->element[3]->integer;
-	gate_set_state(g, reply->element[2]->str, reply->element[1]->integer);
-	gate_pass(g, reply->element[0]->integer);
+	gate_set_state(g, reply->element[2]->str,
+	               reply->element[1]->integer < GATE_MAX_WAIT ? reply->element[1]->integer
+	                                                          : GATE_MAX_WAIT);
+	gate_pass(g, reply->element[0]->integer < GATE_MAX_BATCH ? reply->element[0]->integer
+	                                                         : GATE_MAX_BATCH);
 }
 
 static size_t gate_wants(const struct gate *g)

@@ -31,9 +31,10 @@ void history_charge(struct history *h, const char *provider, int64_t n)
 		snprintf(h->tries[at].name, sizeof(h->tries[at].name), "%s", provider);
 		h->tries[at].n = 0;
 	}
-	h->tries[at].n += n;
-	if (h->tries[at].n > HISTORY_USELESS)
+	if (n > HISTORY_USELESS - h->tries[at].n)
 		h->tries[at].n = HISTORY_USELESS;
+	else if (n > 0)
+		h->tries[at].n += n;
 }
 
 void history_read_tries(struct history *h, const char *text, size_t len)

@@ -165,12 +165,19 @@ static bool reply_is_claim(const redisReply *r)
 	       r->element[6]->type == REDIS_REPLY_STRING;
 }
 
+/* As add_ids makes them. An owner is written as "<queue>#<id>" and read back. */
+static bool is_id(const redisReply *r)
+{
+	return r->type == REDIS_REPLY_STRING && r->len == TASK_ID_LEN &&
+	       strspn(r->str, "0123456789abcdef") == TASK_ID_LEN;
+}
+
 /* id, token, adoptions, kind, payload */
 static bool reply_is_job(redisReply *const *f)
 {
-	return f[0]->type == REDIS_REPLY_STRING && f[0]->len == TASK_ID_LEN &&
-	       f[1]->type == REDIS_REPLY_INTEGER && f[2]->type == REDIS_REPLY_INTEGER &&
-	       f[3]->type == REDIS_REPLY_STRING && f[4]->type == REDIS_REPLY_STRING;
+	return is_id(f[0]) && f[1]->type == REDIS_REPLY_INTEGER &&
+	       f[2]->type == REDIS_REPLY_INTEGER && f[3]->type == REDIS_REPLY_STRING &&
+	       f[4]->type == REDIS_REPLY_STRING;
 }
 
 static void queue_take(struct queue *q, redisReply *const *f, bool poison)
@@ -285,9 +292,7 @@ static void queue_on_claimed(void *data, enum link_result result, const redisRep
 	n = reply->element[5]->elements / 5;
 	q->wake_at = reply->element[1]->integer == 0
 	                     ? 0
-	                     : clock_boot_us() +
-	                               (reply->element[1]->integer - reply->element[0]->integer) *
-	                                       1000;
+	                     : redis_clock_to_boot(&q->clock, reply->element[1]->integer);
 	q->waiting = (size_t)reply->element[2]->integer;
 	q->waiting_known = true;
 	if (q->asked > 0)
@@ -413,7 +418,7 @@ void queue_settle(struct queue *q, struct task *t)
 /* What this worker has put off is taken up in time, whoever else may be asleep. at: Redis's clock, ms. */
 static void queue_wake_by(struct queue *q, int64_t at)
 {
-	int64_t boot = clock_boot_us() + (at - redis_clock_now(&q->clock)) * 1000;
+	int64_t boot = redis_clock_to_boot(&q->clock, at);
 
 	if (q->wake_at == 0 || boot < q->wake_at)
 		q->wake_at = boot;

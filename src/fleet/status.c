@@ -14,7 +14,8 @@
 
 #define STATUS_HOLD_US 1000000 /* how long to leave a Redis alone that refuses writes */
 #define PEEKED_FIELDS 11       /* verdict, status, and what peek.lua tells of the mail */
-#define STATUS_MAX_FIELD 60    /* `to` and `subject` in the status are cut: DESIGN A4, listpack */
+#define STATUS_MAX_ATTEMPTS 1000000
+#define STATUS_MAX_FIELD 60 /* `to` and `subject` in the status are cut: DESIGN A4, listpack */
 
 static const enum script step_scripts[] = {
 	[STATUS_PEEK] = SCRIPT_PEEK,
@@ -99,6 +100,14 @@ static bool is_text(const redisReply *r)
 	return r->type == REDIS_REPLY_STRING || r->type == REDIS_REPLY_STATUS;
 }
 
+/* A number that a status holds; what is out of reach was not written by us. */
+static int64_t number_read(const char *text, int64_t max)
+{
+	int64_t n = strtoll(text, NULL, 10);
+
+	return n < 0 ? 0 : n < max ? n : max;
+}
+
 static void peeked_read(struct task *t, const redisReply *r)
 {
 	const char *f[PEEKED_FIELDS];
@@ -114,12 +123,12 @@ static void peeked_read(struct task *t, const redisReply *r)
 	if (r->elements != PEEKED_FIELDS)
 		return;
 	/* attempts, provider, tries, pinned, next_attempt_at, created_at, recipients, message_id, error */
-	t->history.attempts = strtoll(f[2], NULL, 10);
+	t->history.attempts = number_read(f[2], STATUS_MAX_ATTEMPTS);
 	snprintf(t->history.provider, sizeof(t->history.provider), "%s", f[3]);
 	history_read_tries(&t->history, f[4], strlen(f[4]));
 	snprintf(t->history.pinned, sizeof(t->history.pinned), "%s", f[5]);
-	t->due_at = strtoll(f[6], NULL, 10);
-	t->created_at = strtoll(f[7], NULL, 10);
+	t->due_at = number_read(f[6], REDIS_CLOCK_MAX);
+	t->created_at = number_read(f[7], REDIS_CLOCK_MAX);
 	mem_free(t->recipients);
 	t->recipients = f[8][0] != '\0' ? mem_strndup(f[8], r->element[8]->len) : NULL;
 	snprintf(t->last_error, sizeof(t->last_error), "%s", f[10]);

@@ -4,6 +4,7 @@
 #include <gmime/gmime.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "mail/mime.h"
@@ -281,6 +282,40 @@ static bool take_name(struct address *a, const char *s, size_t n, const char **w
 	return true;
 }
 
+/* Where a padded base64 word ends that has another word behind it; NULL: nowhere. */
+static char *padded_word_end(char *s)
+{
+	for (char *at = s; (at = strstr(at, "=?=")) != NULL; at++) {
+		size_t blanks = strspn(at + 3, " \t");
+
+		if (blanks > 0 && strncmp(at + 3 + blanks, "=?", 2) == 0)
+			return at + 3;
+	}
+	return NULL;
+}
+
+/* RFC 2047 words to text: a new string. GMime takes neighbours for one word, whose characters they may
+ * share, and so loses what follows a base64 word that ends in padding: those are decoded one by one. */
+static char *decode_words(char *words)
+{
+	struct buf text;
+	char *end, *decoded;
+
+	mime_init();
+	buf_init(&text, 4 * MAX_TEXT);
+	for (char *at = words; at != NULL; at = end) {
+		end = padded_word_end(at);
+		if (end != NULL) {
+			*end = '\0';
+			end += 1 + strspn(end + 1, " \t");
+		}
+		decoded = g_mime_utils_header_decode_phrase(NULL, at);
+		buf_add_str(&text, decoded);
+		g_free(decoded);
+	}
+	return buf_take(&text);
+}
+
 static bool take_phrase(struct address *a, struct span phrase, const char **why)
 {
 	char *name = mem_alloc(phrase.n + 1), *decoded;
@@ -295,13 +330,12 @@ static bool take_phrase(struct address *a, struct span phrase, const char **why)
 	if (quoted || strstr(name, "=?") == NULL) {
 		ok = take_name(a, name, strlen(name), why);
 	} else {
-		mime_init();
-		decoded = g_mime_utils_header_decode_phrase(NULL, name);
+		decoded = decode_words(name);
 		/* What was encoded may be anything: a line end, bytes of another charset. */
 		ok = utf8_valid(decoded, strlen(decoded))
 		             ? take_name(a, decoded, strlen(decoded), why)
 		             : refuse(why, not_valid);
-		g_free(decoded);
+		mem_free(decoded);
 	}
 	mem_free(name);
 	return ok;

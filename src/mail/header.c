@@ -8,7 +8,8 @@
 
 #define LINE 78       /* RFC 5322 2.1.1: what a line should not exceed */
 #define LONG_WORD 800 /* with any name before it still within the 998 that a line must not exceed */
-#define LONG_NAME 60  /* a longer display name is encoded, for encoded words can be folded */
+#define MANY_BLANKS 78 /* more of them in a row are encoded: they could fill a line */
+#define LONG_NAME 60   /* a longer display name is encoded, for encoded words can be folded */
 
 bool header_name_valid(const char *name)
 {
@@ -56,7 +57,7 @@ static bool needs_encoding(const struct words *w, size_t from, size_t to)
  * be lost. from == to: none does. */
 static void find_encoded(const struct words *w, size_t *from, size_t *to)
 {
-	size_t i = 0, end;
+	size_t i = 0, word, start, end;
 
 	*from = *to = 0;
 	if (w->exact && w->n > 0 && (w->s[0] == ' ' || w->s[w->n - 1] == ' ')) {
@@ -64,21 +65,22 @@ static void find_encoded(const struct words *w, size_t *from, size_t *to)
 		return;
 	}
 	while (i < w->n) {
-		if (w->s[i] == ' ') {
-			i++;
-			continue;
-		}
-		for (end = i; end < w->n && w->s[end] != ' '; end++)
+		for (word = i; word < w->n && w->s[word] == ' '; word++)
 			;
-		if (needs_encoding(w, i, end)) {
-			*from = *to == 0 ? i : *from;
+		for (end = word; end < w->n && w->s[end] != ' '; end++)
+			;
+		/* Of many blanks the first stays: it is the one before the encoded word. */
+		start = word - i > MANY_BLANKS ? i + 1 : word;
+		if (start < word || needs_encoding(w, word, end)) {
+			*from = *to == 0 ? start : *from;
 			*to = end;
 		}
 		i = end;
 	}
 }
 
-/* Words as they are, each with the blanks before it; folds before one that does not fit. */
+/* Words as they are, each with the blanks before it; folds before one that does not fit. Blanks alone
+ * are never a line: RFC 5322 3.2.2 forbids it, and some take it for the end of the header. */
 static void add_plain(struct buf *out, const char *s, size_t n, size_t *column)
 {
 	size_t i = 0, word, end;
@@ -88,7 +90,7 @@ static void add_plain(struct buf *out, const char *s, size_t n, size_t *column)
 			;
 		for (end = word; end < n && s[end] != ' '; end++)
 			;
-		if (*column + (end - i) > LINE && word > i) {
+		if (*column + (end - i) > LINE && word > i && end > word) {
 			buf_add_str(out, "\r\n");
 			*column = 0;
 		}

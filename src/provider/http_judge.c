@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 #define AGAIN_MS 2000 /* what VERDICT_AGAIN waits for, at the least */
 
 static const struct http_rule by_status[] = {
@@ -29,7 +31,7 @@ static enum verdict look_up(const struct http_rule *rules, int status, const cha
                             const char *text)
 {
 	for (const struct http_rule *r = rules; r->verdict != VERDICT_NONE; r++)
-		if ((r->status == 0 || r->status == status) &&
+		if ((r->status == status || (r->status == 0 && status >= 300)) &&
 		    (r->code == NULL || code_fits(r->code, code)) &&
 		    (r->text == NULL || strcasestr(text, r->text) != NULL))
 			return r->verdict;
@@ -108,5 +110,7 @@ void http_judge_sent(struct outcome *o, const struct http_reply *r, const char *
 	outcome_set(o, OUTCOME_SENT, code, "accepted");
 	/* Printable and in one line, as all that comes from outside. */
 	outcome_set(&cleaned, OUTCOME_SENT, NULL, id);
-	snprintf(o->message_id, sizeof(o->message_id), "%.*s", OUTCOME_MAX_ID - 1, cleaned.text);
+	snprintf(o->message_id, sizeof(o->message_id), "%.*s",
+	         (int)utf8_cut(cleaned.text, strlen(cleaned.text), OUTCOME_MAX_ID - 1),
+	         cleaned.text);
 }

@@ -45,6 +45,13 @@ static void test_reads_one_address(void **state)
 		{"J\xc3\xb6rg <j@x.org>", "j@x.org", "J\xc3\xb6rg", true},
 		{"=?utf-8?q?J=C3=B6rg?= <j@x.org>", "j@x.org", "J\xc3\xb6rg", true},
 		{"=?iso-8859-1?B?SvZyZw==?= M <j@x.org>", "j@x.org", "J\xc3\xb6rg M", true},
+		/* words with padding before others, a character that two words share */
+		{"=?utf-8?B?w6k=?= =?utf-8?B?w6k=?= =?utf-8?b?YQ==?=  =?utf-8?q?b_c?= <j@x.org>",
+	         "j@x.org",
+	         "\xc3\xa9\xc3\xa9"
+	         "ab c",
+	         true},
+		{"=?utf-8?Q?=C3?= =?utf-8?Q?=A9?= <j@x.org>", "j@x.org", "\xc3\xa9", true},
 		{"\"=?utf-8?q?x?=\" <j@x.org>", "j@x.org", "=?utf-8?q?x?=", true},
 		/* local parts */
 		{"a.b+c/d=e!#$%&'*-?^_`{|}~@x.org", "a.b+c/d=e!#$%&'*-?^_`{|}~@x.org", "", true},

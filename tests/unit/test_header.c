@@ -105,6 +105,41 @@ static void test_values_of_the_job(void **state)
 	buf_free(&b);
 }
 
+#define BLANKS20 "                    "
+#define BLANKS100 BLANKS20 BLANKS20 BLANKS20 BLANKS20 BLANKS20
+
+/* RFC 5322 3.2.2: no line of blanks alone; some servers take one for the end of the header. */
+static void test_blanks_are_never_a_line(void **state)
+{
+	static const char *const values[] = {
+		X60 BLANKS100 "\xc3\xa9",
+		X60 BLANKS20 "\xc3\xa9",
+		X60 BLANKS20,
+		X60 BLANKS100,
+		BLANKS100,
+		BLANKS100 "x" BLANKS100,
+		"\xc3\xa9" BLANKS100 "x",
+		X60 BLANKS20 X60,
+	};
+	struct buf b;
+
+	(void)state;
+	buf_init(&b, 10000);
+	for (size_t i = 0; i < 2 * N(values); i++) {
+		buf_clear(&b);
+		if (i % 2 == 0)
+			header_add_words(&b, "X-A", values[i / 2]);
+		else
+			header_add_value(&b, "X-A", values[i / 2]);
+		for (const char *line = buf_str(&b); line[0] != '\0';
+		     line = strstr(line, "\r\n") + 2) {
+			assert_true(strspn(line, " ") < (size_t)(strstr(line, "\r\n") - line));
+			assert_true(strstr(line, "\r\n") - line <= 200);
+		}
+	}
+	buf_free(&b);
+}
+
 static struct address address(const char *name, const char *email)
 {
 	return (struct address){.name = (char *)name, .email = (char *)email};
@@ -178,6 +213,7 @@ int main(void)
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_words_for_people),
 		cmocka_unit_test(test_values_of_the_job),
+		cmocka_unit_test(test_blanks_are_never_a_line),
 		cmocka_unit_test(test_mailboxes),
 		cmocka_unit_test(test_long_lists_are_folded),
 	};

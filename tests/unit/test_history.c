@@ -35,6 +35,7 @@ static void test_what_it_cannot_read_is_left_out(void **state)
 	assert_round_trip(",,:3,primary,secondary:1", "secondary:1");
 	assert_round_trip("primary:99999999999999999999999999,b:1", "b:1");
 	assert_round_trip("primary:2000000", "primary:x");
+	assert_round_trip("a:9223372036854775807,a:9223372036854775807,b:-5", "a:x,b:0");
 }
 
 static void test_charges_each_provider_on_its_own(void **state)

@@ -107,6 +107,22 @@ static void test_rules(void **state)
 	expect(rules, 400, "", "exact", OUTCOME_REJECTED, "400");
 }
 
+/* What does not fit is cut between characters: it goes into the status. */
+static void test_a_long_id_is_cut_between_characters(void **state)
+{
+	char id[2 * OUTCOME_MAX_ID + 1];
+	struct http_reply r;
+	struct outcome o;
+
+	(void)state;
+	for (size_t i = 0; i < OUTCOME_MAX_ID; i++)
+		memcpy(id + 2 * i, "\xc3\xa9", 3);
+	http_case_reply(&r, 200, NULL, NULL);
+	http_judge_sent(&o, &r, id);
+	assert_int_equal(strlen(o.message_id), OUTCOME_MAX_ID - 2);
+	http_reply_free(&r);
+}
+
 static void test_sent(void **state)
 {
 	struct http_reply r;
@@ -127,6 +143,7 @@ int main(void)
 		cmocka_unit_test(test_every_status),
 		cmocka_unit_test(test_rules),
 		cmocka_unit_test(test_sent),
+		cmocka_unit_test(test_a_long_id_is_cut_between_characters),
 	};
 
 	return cmocka_run_group_tests_name("http_judge", tests, NULL, NULL);

@@ -1,0 +1,62 @@
+/* A mail's status as Redis answers it (HGETALL): what the HTTP API and `postrider status` make of it.
+ *
+ * The input is RESP, as on the wire. */
+#include "fuzz/fuzz.h"
+
+#include "api/lookup.h"
+#include "base/mem.h"
+#include "cli/mail_view.h"
+#include "fuzz/resp.h"
+#include "mail/json.h"
+#include "mail/recipients.h"
+
+static void check_json(const char *text, size_t n)
+{
+	struct error err;
+	cJSON *tree = json_parse(text, n, &err);
+
+	FUZZ_REQUIRE(cJSON_IsObject(tree));
+	cJSON_Delete(tree);
+}
+
+static void check_view(const redisReply *reply)
+{
+	const struct term term = {0};
+	struct mail_view v;
+	struct buf out;
+	cJSON *tree;
+	char *text;
+
+	mail_view_read(&v, "key", reply);
+	tree = mail_view_json(&v);
+	text = cJSON_PrintUnformatted(tree);
+	FUZZ_REQUIRE(text != NULL);
+	cJSON_free(text);
+	cJSON_Delete(tree);
+	buf_init(&out, 1 << 22);
+	mail_view_write(&v, &term, 1795514400000, &out);
+	FUZZ_REQUIRE(buf_ok(&out));
+	for (size_t i = 0; i < out.len; i++)
+		FUZZ_REQUIRE(out.data[i] == '\n' || (unsigned char)out.data[i] >= 0x20);
+	buf_free(&out);
+	mail_view_free(&v);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct fuzz_bytes in = {data, size};
+	redisReply *reply = resp_next(&in);
+	struct buf out;
+
+	if (reply == NULL)
+		return 0;
+	buf_init(&out, 1 << 22);
+	if (lookup_write(&out, "key", reply))
+		check_json(out.data, out.len);
+	else
+		FUZZ_REQUIRE(out.len == 0);
+	buf_free(&out);
+	check_view(reply);
+	freeReplyObject(reply);
+	return 0;
+}

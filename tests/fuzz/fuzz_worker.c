@@ -1,0 +1,349 @@
+/* A whole worker whose Redis answers anything: claim, peek, permit, begin, finish, settle, sweep.
+ *
+ * The first byte says how many of the next are decisions of the provider (0: ready, then sent; 1, 2: fails
+ * before it is ready; else the outcome after the release); the rest is what Redis answers to the scripts,
+ * one reply after the other. Nothing is random and no clock runs: the same input does the same.
+ *
+ * What must hold whatever Redis says: a last byte leaves only after `begin` has said so, once; and a job
+ * leaves its queue only after a script of its status was answered. */
+#include "fuzz/fuzz.h"
+
+#include <ev.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "fleet/trial.h"
+#include "fleet/worker.h"
+#include "fuzz/redis.h"
+
+#define MAX_TURNS 600
+#define MAX_IDLE 6 /* turns in which nothing happens */
+#define MAX_KEYS 64
+#define MAX_DELIVERIES 64
+
+/* ---- what is known of the answers ----------------------------------------------------------------- */
+
+struct known {
+	char name[300];
+	int n;
+};
+
+static struct {
+	struct fuzz_bytes redis, decisions;
+	struct known begun
+		[MAX_KEYS]; /* status keys that begin has said ok to, and whose mail has not left */
+	struct known heard[MAX_KEYS]; /* ids of jobs of whose status something was heard */
+	int64_t now_us;
+	uint64_t drawn;
+} world;
+
+static struct known *known_of(struct known list[MAX_KEYS], const char *name)
+{
+	for (size_t i = 0; i < MAX_KEYS; i++) {
+		if (list[i].name[0] == '\0')
+			snprintf(list[i].name, sizeof(list[i].name), "%s", name);
+		if (strcmp(list[i].name, name) == 0)
+			return &list[i];
+	}
+	return &list[MAX_KEYS - 1];
+}
+
+/* Where the arguments of the i-th mail of a call begin. */
+static size_t item_at(const struct fuzz_call *call, size_t n_keys, size_t i)
+{
+	size_t at = 3 + n_keys;
+
+	if (fuzz_is_script(call, SCRIPT_PEEK))
+		return at + 1 + i * 6;
+	if (fuzz_is_script(call, SCRIPT_BEGIN))
+		return at + 1 + i * 7;
+	for (; i > 0; i--)
+		at += 9 + 2 * (size_t)strtoul(fuzz_arg(call, at + 8), NULL, 10);
+	return at;
+}
+
+static bool begins(const redisReply *r, const char *word)
+{
+	return (r->type == REDIS_REPLY_STRING || r->type == REDIS_REPLY_STATUS) &&
+	       strcspn(r->str, " ") == strlen(word) && strncmp(r->str, word, strlen(word)) == 0;
+}
+
+static void fuzz_answered(const struct fuzz_call *call, enum link_result result,
+                          const redisReply *reply)
+{
+	size_t n = (size_t)strtoul(fuzz_arg(call, 2), NULL, 10);
+	bool begin = fuzz_is_script(call, SCRIPT_BEGIN);
+
+	if (result != LINK_OK || reply->type != REDIS_REPLY_ARRAY || reply->elements != n)
+		return;
+	if (!begin && !fuzz_is_script(call, SCRIPT_PEEK) && !fuzz_is_script(call, SCRIPT_FINISH))
+		return;
+	for (size_t i = 0; i < n; i++) {
+		const char *owner = fuzz_arg(call, item_at(call, n, i));
+		const char *hash = strrchr(owner, '#');
+
+		if (hash != NULL)
+			known_of(world.heard, hash + 1)->n++;
+		if (begin && (begins(reply->element[i], "ok") || begins(reply->element[i], "mine")))
+			known_of(world.begun, fuzz_arg(call, 3 + i))->n++;
+	}
+}
+
+/* A settle that takes jobs out of the queue for good. */
+static void check_settle(const struct fuzz_call *call)
+{
+	size_t at = 4 + (size_t)strtoul(fuzz_arg(call, 2), NULL, 10), fields;
+
+	while (at + 3 < call->args->elements) {
+		const char *action = fuzz_arg(call, at + 2);
+
+		FUZZ_REQUIRE(strcmp(action, "ack") == 0 || strcmp(action, "bury") == 0 ||
+		             strcmp(action, "keep") == 0 || strcmp(action, "delay") == 0);
+		if (strcmp(action, "delay") != 0)
+			FUZZ_REQUIRE(known_of(world.heard, fuzz_arg(call, at))->n > 0);
+		fields = (size_t)strtoul(fuzz_arg(call, at + 4), NULL, 10);
+		at += 5 + 2 * fields;
+	}
+	FUZZ_REQUIRE(at == call->args->elements);
+}
+
+static const char *fuzz_canned(const struct fuzz_call *call)
+{
+	const char *name = fuzz_arg(call, 0);
+
+	if (strcmp(name, "EVALSHA") == 0 || strcmp(name, "HEXISTS") == 0)
+		return NULL;
+	if (strcmp(name, "HGETALL") == 0)
+		return "*0\r\n"; /* nothing is paused */
+	if (strcmp(name, "INFO") == 0)
+		return "$27\r\nmaxmemory_policy:noeviction\r\n";
+	return strcmp(name, "BLMOVE") == 0 ? "" : ":1\r\n";
+}
+
+/* ---- the provider ------------------------------------------------------------------------------- */
+
+enum step { STEP_NONE, STEP_SENDING, STEP_HELD, STEP_RELEASED };
+
+static struct {
+	struct provider *provider;
+	struct delivery *delivery;
+	enum step step;
+} deliveries[MAX_DELIVERIES];
+
+static void *mock_open(struct provider *p, struct uri *dsn, struct error *err)
+{
+	static const char *const names[] = {"success", "latency", "fail", "seed", "record"};
+
+	(void)err;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		(void)uri_param(dsn, names[i]);
+	return p;
+}
+
+static size_t slot_of(const struct delivery *d)
+{
+	size_t i = 0;
+
+	while (deliveries[i].delivery != d)
+		FUZZ_REQUIRE(++i < MAX_DELIVERIES);
+	return i;
+}
+
+static void mock_send(struct provider *p, struct delivery *d)
+{
+	size_t i = slot_of(NULL);
+
+	deliveries[i].provider = p;
+	deliveries[i].delivery = d;
+	deliveries[i].step = STEP_SENDING;
+	d->impl = &deliveries[i];
+}
+
+static void mock_release(struct provider *p, struct delivery *d)
+{
+	char name[300];
+	struct known *begun;
+	size_t i = slot_of(d);
+
+	(void)p;
+	snprintf(name, sizeof(name), "mail:status:%s", d->key);
+	begun = known_of(world.begun, name);
+	FUZZ_REQUIRE(deliveries[i].step == STEP_HELD);
+	FUZZ_REQUIRE(begun->n > 0);
+	begun->n--;
+	deliveries[i].step = STEP_RELEASED;
+}
+
+static void mock_abandon(struct provider *p, struct delivery *d)
+{
+	(void)p;
+	deliveries[slot_of(d)].delivery = NULL;
+}
+
+static void mock_close(struct provider *p)
+{
+	FUZZ_REQUIRE(p->in_use == 0);
+}
+
+const struct provider_type provider_mock = {
+	.scheme = "mock",
+	.concurrency = 8,
+	.timeout_ms = 1000,
+	.open = mock_open,
+	.send = mock_send,
+	.release = mock_release,
+	.abandon = mock_abandon,
+	.close = mock_close,
+	.params = (const char *const[]){NULL},
+};
+
+static void end(size_t i, enum outcome_kind kind)
+{
+	struct delivery *d = deliveries[i].delivery;
+	struct outcome o;
+
+	outcome_set(&o, kind, "250", "what it said");
+	deliveries[i].delivery = NULL;
+	for (size_t r = 0; r < d->job->n_rcpts; r++) {
+		d->rcpts[r].state = kind == OUTCOME_SENT       ? RCPT_ACCEPTED
+		                    : kind == OUTCOME_REJECTED ? RCPT_REFUSED
+		                                               : RCPT_DEFERRED;
+	}
+	provider_done(deliveries[i].provider, d, &o);
+}
+
+/* What was started goes on by one step. */
+static bool deliveries_turn(void)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < MAX_DELIVERIES; i++) {
+		struct delivery *d = deliveries[i].delivery;
+		uint8_t decision;
+
+		if (d == NULL || deliveries[i].step == STEP_HELD)
+			continue;
+		decision = fuzz_byte(&world.decisions);
+		any = true;
+		if (deliveries[i].step == STEP_RELEASED) {
+			end(i, (enum outcome_kind)(decision % OUTCOME_N));
+		} else if (decision == 1 || decision == 2) {
+			end(i, decision == 1 ? OUTCOME_RETRY : OUTCOME_PROVIDER_DOWN);
+		} else {
+			deliveries[i].step = STEP_HELD;
+			d->on_ready(d);
+		}
+	}
+	return any;
+}
+
+/* ---- the rest of the world ----------------------------------------------------------------------- */
+
+size_t trial_run(const struct trial_payload *payloads, size_t n, const struct options *o)
+{
+	(void)payloads;
+	(void)o;
+	return n; /* no child */
+}
+
+char *trial_key(const struct trial_payload *payload)
+{
+	(void)payload;
+	return NULL;
+}
+
+uint64_t random_u64(void)
+{
+	return ++world.drawn * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+uint64_t random_below(uint64_t n)
+{
+	return random_u64() % n;
+}
+
+static int64_t frozen(int clock_id)
+{
+	(void)clock_id;
+	return INT64_C(1795514400000000000) + world.now_us * 1000;
+}
+
+static void on_turn(struct ev_loop *loop, ev_idle *idle, int events)
+{
+	static int turns, idling;
+	struct fuzz_call *call;
+	bool any;
+
+	(void)events;
+	if (idle->data != NULL) { /* a new input */
+		turns = idling = 0;
+		idle->data = NULL;
+	}
+	world.now_us += 1000;
+	TAILQ_FOREACH(call, &fuzz_line_of_calls, line)
+	{
+		if (fuzz_is_script(call, SCRIPT_SETTLE))
+			check_settle(call);
+	}
+	any = deliveries_turn();
+	any = fuzz_redis_turn(&world.redis) || any;
+	idling = any ? 0 : idling + 1;
+	if (++turns >= MAX_TURNS || idling >= MAX_IDLE)
+		ev_break(loop, EVBREAK_ALL);
+}
+
+static const struct options options = {
+	.redis_url = (char *)"redis://127.0.0.1",
+	.key_prefix = (char *)"mail",
+	.command_timeout = 5000,
+	.queues = (char *)"",
+	.concurrency = 16,
+	.lease_ms = 30000,
+	.drain_timeout = 25,
+	.worker_name = (char *)"w",
+	.max_job_bytes = 65536,
+	.max_retry_attempts = 3,
+	.retry_base_delay = 1000,
+	.retry_max_delay = 300000,
+	.status_ttl = 604800,
+	.dead_ttl = 1209600,
+	.max_queue_time = 432000,
+	.events_max = 100,
+	.breaker_threshold = 5,
+	.breaker_timeout = 30000,
+	.breaker_reset_timeout = 60000,
+	.breaker_probes = 1,
+	.throttle_max = 3600000,
+	.providers = (char *)"",
+	.primary_success = 0.5,
+	.secondary_success = 0.5,
+	.mail_from = (char *)"f@x.org",
+};
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct ev_loop *loop = ev_default_loop(EVFLAG_AUTO);
+	struct fuzz_bytes in = {data, size};
+	size_t n = fuzz_byte(&in) % 16;
+	struct error err;
+	ev_idle idle;
+
+	memset(&world, 0, sizeof(world));
+	memset(deliveries, 0, sizeof(deliveries));
+	if (n > in.left)
+		n = in.left;
+	world.decisions = (struct fuzz_bytes){in.at, n};
+	world.redis = (struct fuzz_bytes){in.at + n, in.left - n};
+	clock_set_source(frozen);
+	log_setup((enum log_level)(LOG_LEVEL_ERROR + 1), LOG_FORMAT_JSON, false);
+	ev_idle_init(&idle, on_turn);
+	idle.data = &idle;
+	ev_idle_start(loop, &idle);
+	FUZZ_REQUIRE(worker_run(&options, false, true, &err));
+	ev_idle_stop(loop, &idle);
+	FUZZ_REQUIRE(TAILQ_EMPTY(&fuzz_links) && TAILQ_EMPTY(&fuzz_line_of_calls));
+	clock_set_source(NULL);
+	return 0;
+}
