@@ -20,12 +20,14 @@
 #include "base/error.h"
 #include "base/options.h"
 #include "fleet/queue_set.h"
+#include "provider/carriers.h"
 #include "redis/topology.h"
 
 struct api {
 	struct ev_loop *loop;
 	const struct options *options;
 	const struct queue_set *queues;
+	struct carriers *carriers; /* the providers, as far as they are known here */
 	struct topology *redis;
 	struct server *server;
 	struct accept accept;

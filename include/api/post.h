@@ -13,6 +13,7 @@
 #include "base/options.h"
 #include "fleet/queue_set.h"
 #include "mail/message.h"
+#include "provider/carriers.h"
 #include "redis/keys.h"
 #include "redis/link.h"
 
@@ -62,7 +63,7 @@ TAILQ_HEAD(post_list, post);
  * header_key: from the request's head, or NULL. Never NULL; outcome POST_INVALID tells that it is not
  * valid. */
 struct post *post_new(const char *text, size_t len, const char *header_key, const struct options *o,
-                      const struct queue_set *queues) MUST_CHECK;
+                      const struct queue_set *queues, const struct carriers *carriers) MUST_CHECK;
 /* The same without the limits that are only for clients: of the key's length, and so on. */
 struct post *post_new_trusted(const char *text, size_t len, const struct options *o,
                               const struct queue_set *queues) MUST_CHECK;

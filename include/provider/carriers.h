@@ -16,8 +16,8 @@ struct carriers;
 struct carriers *carriers_open(const struct options *o) MUST_CHECK;
 void carriers_close(struct carriers *c); /* NULL is fine */
 
-/* Why the provider that the job is pinned to cannot carry it: a static text. NULL: it can, or it is not
- * known, or the job is not pinned. */
-const char *carriers_refuse(const struct carriers *c, const struct job *job);
+/* A sentence that says why the provider that the job is pinned to cannot carry it, a new string (free):
+ * Field "provider" names … NULL: it can, or it is not known, or the job is not pinned. */
+char *carriers_refuse(const struct carriers *c, const struct job *job) MUST_CHECK;
 
 #endif

@@ -152,6 +152,7 @@ static void api_end(struct api *api)
 	topology_close(api->redis);
 	limiter_free(&api->limiter);
 	accept_free(&api->accept);
+	carriers_close(api->carriers);
 	server_close(api->server);
 	command_free(&api->command);
 	auth_free(&api->auth);
@@ -176,14 +177,17 @@ bool api_run(const struct options *o, const struct queue_set *queues, struct err
 	if (!topology_config_parse(&redis, o->redis_url, err))
 		return false;
 	redis.link.timeout_ms = (int)o->command_timeout;
+	api.carriers = carriers_open(o);
 	accept_init(&api.accept, o);
 	limiter_init(&api.limiter, o);
 	waiters_init(&api.waiters, &api);
 	command_init(&api.command);
 	ok = api_start(&api, &redis, err);
 	topology_config_free(&redis);
-	if (!ok)
+	if (!ok) {
+		carriers_close(api.carriers);
 		return false;
+	}
 	ev_run(api.loop, 0);
 	api_end(&api);
 	return true;

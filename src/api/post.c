@@ -241,8 +241,20 @@ static void take_job(struct post *p, const struct job *job, const char *key,
 	p->queue = queue_set_choose(queues, job->priority);
 }
 
-static struct post *post_read(const char *text, size_t len, const char *header_key, bool trusted,
-                              const struct options *o, const struct queue_set *queues)
+/* The provider that it names may not be able to carry it. */
+static void add_refusal(struct details *d, const struct carriers *carriers, const struct job *job)
+{
+	char *sentence = carriers_refuse(carriers, job);
+
+	if (sentence != NULL)
+		add_detail(d, sentence, strlen(sentence));
+	mem_free(sentence);
+}
+
+/* carriers NULL: one that is trusted. */
+static struct post *post_read(const char *text, size_t len, const char *header_key,
+                              const struct options *o, const struct queue_set *queues,
+                              const struct carriers *carriers)
 {
 	struct post *p = mem_zalloc(sizeof(*p));
 	struct details details = {.n = 0};
@@ -260,7 +272,7 @@ static struct post *post_read(const char *text, size_t len, const char *header_k
 	}
 	buf_free(&faults);
 	key = header_key != NULL ? header_key : job->key;
-	if (!trusted) {
+	if (carriers != NULL) {
 		struct own_fields fields = {
 			.key = *key != '\0' || header_key != NULL ? key : NULL,
 			.subject = job->subject,
@@ -268,6 +280,7 @@ static struct post *post_read(const char *text, size_t len, const char *header_k
 		};
 
 		add_own(&details, &fields);
+		add_refusal(&details, carriers, job);
 		if (header_key != NULL && *job->key != '\0' && strcmp(job->key, header_key) != 0)
 			add_sentences(&details,
 			              "Field \"" KEY_NAME
@@ -286,15 +299,15 @@ static struct post *post_read(const char *text, size_t len, const char *header_k
 }
 
 struct post *post_new(const char *text, size_t len, const char *header_key, const struct options *o,
-                      const struct queue_set *queues)
+                      const struct queue_set *queues, const struct carriers *carriers)
 {
-	return post_read(text, len, header_key, false, o, queues);
+	return post_read(text, len, header_key, o, queues, carriers);
 }
 
 struct post *post_new_trusted(const char *text, size_t len, const struct options *o,
                               const struct queue_set *queues)
 {
-	return post_read(text, len, NULL, true, o, queues);
+	return post_read(text, len, NULL, o, queues, NULL);
 }
 
 void post_free(struct post *p)

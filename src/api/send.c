@@ -246,8 +246,8 @@ void send_run(struct request *r)
 {
 	char *key = key_of_head(r);
 
-	send_post(r,
-	          post_new(buf_str(&r->body), r->body.len, key, r->api->options, r->api->queues));
+	send_post(r, post_new(buf_str(&r->body), r->body.len, key, r->api->options, r->api->queues,
+	                      r->api->carriers));
 	mem_free(key);
 }
 
@@ -258,7 +258,7 @@ static void add_mail(struct send *s, size_t i, const cJSON *mail)
 
 	if (text == NULL)
 		text = mem_strdup("");
-	s->posts[i] = post_new(text, strlen(text), NULL, api->options, api->queues);
+	s->posts[i] = post_new(text, strlen(text), NULL, api->options, api->queues, api->carriers);
 	mem_free(text);
 }
 

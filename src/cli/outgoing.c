@@ -109,19 +109,15 @@ static void check_own_key(struct outgoing *m, const struct options *o)
 static void check_provider(struct outgoing_list *l, struct outgoing *m, const struct job *job,
                            const struct options *o)
 {
-	const char *why;
 	char *fault;
 
 	if (job->provider[0] == '\0')
 		return;
 	if (l->carriers == NULL)
 		l->carriers = carriers_open(o);
-	why = carriers_refuse(l->carriers, job);
-	if (why == NULL)
-		return;
-	fault = mem_printf("Field \"provider\" names %s, which cannot carry this mail: %s",
-	                   job->provider, why);
-	refuse(m, fault);
+	fault = carriers_refuse(l->carriers, job);
+	if (fault != NULL)
+		refuse(m, fault);
 	mem_free(fault);
 }
 

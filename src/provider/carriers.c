@@ -33,9 +33,13 @@ void carriers_close(struct carriers *c)
 	mem_free(c);
 }
 
-const char *carriers_refuse(const struct carriers *c, const struct job *job)
+char *carriers_refuse(const struct carriers *c, const struct job *job)
 {
 	const struct provider *p = registry_find(&c->registry, job->provider);
+	const char *why = p != NULL ? provider_refuses(p, job) : NULL;
 
-	return p != NULL ? provider_refuses(p, job) : NULL;
+	if (why == NULL)
+		return NULL;
+	return mem_printf("Field \"provider\" names %s, which cannot carry this mail: %s", p->name,
+	                  why);
 }

@@ -216,6 +216,24 @@ static void test_all_faults_are_told_at_once(void **state)
 	assert_int_equal(redis_server_int(fleet_redis(w->fleet), "DBSIZE"), 0);
 }
 
+/* Where the API knows the providers, it refuses what a mail's own one cannot carry. */
+static void test_a_provider_that_cannot_carry_it(void **state)
+{
+	static const struct fault_case two_tags = {
+		WITH("\"provider\":\"mark\",\"tags\":[\"one\",\"two\"]"),
+		"Field \"provider\" names mark, which cannot carry this mail: Postmark takes one tag"};
+	static const char *const known[] = {"PROVIDERS=mark",
+	                                    "PROVIDER_MARK=postmark://TOKEN@default", NULL};
+	struct world *w = begin(state), knows = *w;
+
+	knows.api = api_start(w->fleet, known);
+	expect_details(&knows, &two_tags);
+	api_expect(&knows.api, 202, "POST", SEND, WITH("\"provider\":\"mark\",\"tags\":[\"one\"]"));
+	fleet_stop(w->fleet, knows.api.process);
+	redis_server_do(fleet_redis(w->fleet), "FLUSHALL");
+	api_expect(&w->api, 202, "POST", SEND, two_tags.body);
+}
+
 static void test_the_limits_are_inclusive(void **state)
 {
 	struct world *w = begin(state);
@@ -454,6 +472,7 @@ int main(void)
 		cmocka_unit_test(test_the_key_may_come_in_the_head),
 		cmocka_unit_test(test_priority_chooses_the_queue),
 		cmocka_unit_test(test_all_faults_are_told_at_once),
+		cmocka_unit_test(test_a_provider_that_cannot_carry_it),
 		cmocka_unit_test(test_the_limits_are_inclusive),
 		cmocka_unit_test(test_broken_json_names_the_position),
 		cmocka_unit_test(test_a_repeat_is_a_replay),

@@ -13,6 +13,7 @@
 #include "support/postfix.h"
 #include "support/smtp_secure.h"
 #include "support/timelines.h"
+#include "support/wait.h"
 #include "support/wire.h"
 
 #define MAILS 300
@@ -212,6 +213,23 @@ static void test_killed_while_held(void **state)
 	wire_free(wire);
 }
 
+static bool has_logged_quit(void *arg)
+{
+	return postfix_logged(arg, "ehlo=2 starttls=1 quit=1 commands=4") == 1;
+}
+
+/* `check --live` asks, begins no mail, and says goodbye. */
+static void test_check(void **state)
+{
+	struct process *p;
+
+	(void)state;
+	start(NULL, "");
+	p = fleet_run(fleet, (const char *const[]){"check", "--live", NULL}, NULL);
+	assert_int_equal(process_wait(p, 0), 0);
+	wait_until(has_logged_quit, postfix, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -221,6 +239,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_too_large, end),
 		cmocka_unit_test_teardown(test_throttled, end),
 		cmocka_unit_test_teardown(test_killed_while_held, end),
+		cmocka_unit_test_teardown(test_check, end),
 	};
 
 	cmocka_set_test_filter(getenv("TEST"));
