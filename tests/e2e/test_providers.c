@@ -11,8 +11,10 @@
 #include <cmocka.h>
 
 #include "support/fleet.h"
+#include "support/http_server.h"
 #include "support/pace.h"
 #include "support/sink.h"
+#include "support/smtp_sink.h"
 #include "support/timelines.h"
 #include "support/wait.h"
 
@@ -436,6 +438,33 @@ static void test_rate(void **state)
 	fleet_free(f);
 }
 
+/* As many connections as the DSN says, however much there is to do; and they are used again. */
+static void test_concurrency(void **state)
+{
+	struct fleet *f = fleet_start(NULL);
+	struct http_server *api = http_server_start();
+	struct smtp_sink *smtp = smtp_sink_start(NULL, false);
+	struct process *w;
+
+	(void)state;
+	fleet_set(f, "PROVIDERS=http,smtp");
+	fleet_set(f, "PROVIDER_HTTP=resend://test-key-123@default?tier=1&concurrency=3&endpoint=%s",
+	          http_server_url(api, NULL, "resend"));
+	fleet_set(f, "PROVIDER_SMTP=smtp://127.0.0.1:%d?tier=1&concurrency=3",
+	          smtp_sink_port(smtp));
+	w = fleet_worker_ready(f, NULL);
+	fleet_push_many(f, NULL, "c", 200, "");
+	fleet_wait_settled(f, NULL);
+	assert_int_equal(timelines_count(f, "c", 200).sent, 200);
+	assert_in_range(http_server_count(api, "connections"), 1, 3);
+	fleet_stop(f, w);
+	smtp_sink_wait(smtp, 200 - http_server_count(api, "taken"));
+	assert_true(smtp_sink_sessions(smtp) <= 1 + 3); /* one was to see whether it listens */
+	http_server_free(api);
+	smtp_sink_free(smtp);
+	fleet_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -445,6 +474,7 @@ int main(void)
 		cmocka_unit_test(test_unknown),        cmocka_unit_test(test_throttled),
 		cmocka_unit_test(test_greylisted),     cmocka_unit_test(test_rejected_and_down),
 		cmocka_unit_test(test_max_attempts),   cmocka_unit_test(test_rate),
+		cmocka_unit_test(test_concurrency),
 	};
 
 	cmocka_set_test_filter(getenv("TEST"));
