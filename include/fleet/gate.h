@@ -60,6 +60,8 @@ struct gate {
 
 struct gate *gate_new(struct provider *p, const struct options *o, struct redis_clock *clock,
                       bool *changed) MUST_CHECK;
+/* A reload puts g in the place of `old`: it is switched as that was until mail:control is read again. */
+void gate_replace(struct gate *g, struct gate *old);
 void gate_free(struct gate *g); /* the line must be empty; closes the provider */
 
 void gate_enter(struct gate *g, struct task *t); /* at the end of the line */

@@ -44,6 +44,13 @@ struct gate *gate_new(struct provider *p, const struct options *o, struct redis_
 	return g;
 }
 
+void gate_replace(struct gate *g, struct gate *old)
+{
+	g->paused = old->paused;
+	if (old->weight != old->provider->weight)
+		g->weight = old->weight;
+}
+
 void gate_free(struct gate *g)
 {
 	if (!g)

@@ -335,6 +335,20 @@ static bool worker_open_gates(struct worker *w, struct error *err)
 	return true;
 }
 
+/* The first `n` gates are new; those behind have had their day. */
+static void worker_retire_gates(struct worker *w, size_t n)
+{
+	for (size_t i = n; i < w->n_gates; i++) {
+		struct gate *old = w->gates[i];
+
+		for (size_t k = 0; k < n && !old->retired; k++) {
+			if (strcmp(w->gates[k]->provider->name, old->provider->name) == 0)
+				gate_replace(w->gates[k], old);
+		}
+		old->retired = true;
+	}
+}
+
 static void worker_on_reload(struct ev_loop *loop, ev_signal *signal, int events)
 {
 	struct worker *w = signal->data;
@@ -348,8 +362,7 @@ static void worker_on_reload(struct ev_loop *loop, ev_signal *signal, int events
 		log_error("reload_failed", LOG_STR("error", err.text));
 		return;
 	}
-	for (size_t i = w->n_gates - before; i < w->n_gates; i++)
-		w->gates[i]->retired = true;
+	worker_retire_gates(w, w->n_gates - before);
 	w->heartbeat.known = false;
 	worker_tell_limits(w);
 	w->rerouting = true;

@@ -1,6 +1,7 @@
 /* Several providers: tiers, weights that a whole fleet holds, what is spilled, and mails that not every
  * provider can carry. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -98,6 +99,30 @@ static void test_weights(void **state)
 	push_and_wait("z", 20);
 	assert_int_equal(taken(a), before + 20);
 	assert_int_equal(taken(last), 0);
+}
+
+/* A reload forgets no switch, not even until the next look at them. */
+static void test_reload_keeps_weights(void **state)
+{
+	const char *a = fleet_mock(fleet, "A", "tier=1");
+	struct process *w;
+
+	(void)state;
+	fleet_mock(fleet, "B", "tier=1");
+	fleet_set(fleet, "PROVIDERS=a,b");
+	redis_server_do(fleet_redis(fleet), "HSET mail:control weight:provider:a 0");
+	w = fleet_worker_ready(fleet, NULL);
+	process_wait_line(w, "\"weight_changed\"", 0);
+	for (size_t i = 1; i <= 5; i++) {
+		char stem[8];
+
+		process_signal(w, SIGHUP);
+		process_wait_lines(w, "\"reloaded\"", i, 0);
+		snprintf(stem, sizeof(stem), "h%zu", i);
+		push_and_wait(stem, 20);
+	}
+	assert_int_equal(taken(a), 0);
+	assert_int_equal(process_count_lines(w, "\"weight_changed\""), 1);
 }
 
 /* A mail stays with the provider that it drew until its tries are spent, whoever claims it; then the
@@ -273,6 +298,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_weights, begin, end),
+		cmocka_unit_test_setup_teardown(test_reload_keeps_weights, begin, end),
 		cmocka_unit_test_setup_teardown(test_retries_stay, begin, end),
 		cmocka_unit_test_setup_teardown(test_rate_overflows, begin, end),
 		cmocka_unit_test_setup_teardown(test_throttling_spills, begin, end),
