@@ -110,6 +110,7 @@ struct task {
 	int64_t generation; /* of the breaker when the permit was given */
 	bool begun;         /* begin was asked for: the status may say sending */
 	bool delivering;    /* the provider has it */
+	bool unconfirmed;    /* begun, but too few replicas know of it (FENCE_REPLICAS) */
 	bool over;          /* outcome is filled; only begin's answer is awaited */
 	struct delivery delivery;
 	int64_t sent_at; /* mono clock, µs, when the provider got it */

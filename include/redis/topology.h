@@ -21,7 +21,8 @@ struct topology;
  * never from within topology_open or topology_close. config is copied. */
 struct topology *topology_open(struct ev_loop *loop, const struct topology_config *config,
                                void (*on_change)(void *data, bool up), void *data) MUST_CHECK;
-/* Answers LINK_LOST to what is in flight, then frees. Its lines must be closed before. */
+/* Answers LINK_LOST to what is in flight, then frees. Its lines must be closed before. Not to be called
+ * from within a callback of a topology. */
 void topology_close(struct topology *t);
 
 bool topology_up(const struct topology *t); /* some server can be asked */
@@ -37,6 +38,13 @@ bool topology_has_slots(const struct topology *t);
 /* As link_send. */
 bool topology_send(struct topology *t, struct command *c, int deadline_ms, link_fn *fn,
                    void *data) MUST_CHECK;
+/* The same, and right behind it on the same connection the question how many replicas have it (WAIT
+ * replicas ms; nothing else passes there meanwhile). When it returns true, `waited` is called exactly
+ * once, after fn, with that number, or with whatever has become of the question. */
+bool topology_send_waiting(struct topology *t, struct command *c, int64_t replicas, int ms, link_fn *fn,
+                           link_fn *waited, void *data) MUST_CHECK;
+/* Of `waited`: did at least so many answer that they have it? */
+bool topology_has_replicas(enum link_result result, const redisReply *reply, int64_t replicas);
 /* To every server that is up, for a command without a key; fn is called once for each. */
 void topology_send_everywhere(struct topology *t, struct command *c, link_fn *fn, void *data);
 

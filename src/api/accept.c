@@ -16,7 +16,6 @@ struct batch {
 	struct topology *redis;
 	struct post_list posts;
 	size_t n;
-	bool waits; /* for replicas */
 	enum link_result pushed;
 };
 
@@ -57,27 +56,14 @@ static void batch_end(struct batch *b, enum link_result result)
 static void on_waited(void *data, enum link_result result, const redisReply *reply)
 {
 	struct batch *b = data;
-	const struct options *o = b->accept->options;
+	int64_t wanted = b->accept->options->ack_replicas;
 
-	if (result == LINK_OK && reply->type == REDIS_REPLY_INTEGER &&
-	    reply->integer < o->ack_replicas) {
-		log_warn("replicas_missing", LOG_INT("wanted", o->ack_replicas),
+	if (result == LINK_OK && !topology_has_replicas(result, reply, wanted)) {
+		log_warn("replicas_missing", LOG_INT("wanted", wanted),
 		         LOG_INT("got", reply->integer));
 		result = LINK_REFUSED;
 	}
 	batch_end(b, b->pushed != LINK_OK ? b->pushed : result);
-}
-
-/* WAIT stands right behind the push on the same connection, so it waits for just that. */
-static bool wait_for_replicas(struct batch *b)
-{
-	struct command *c = &b->accept->command;
-
-	command_clear(c);
-	command_str(c, "WAIT");
-	command_int(c, b->accept->options->ack_replicas);
-	command_int(c, WAIT_MS);
-	return topology_send(b->redis, c, 0, on_waited, b);
 }
 
 static void on_pushed(void *data, enum link_result result, const redisReply *reply)
@@ -88,14 +74,16 @@ static void on_pushed(void *data, enum link_result result, const redisReply *rep
 		log_error("push_failed", LOG_STR("queue", TAILQ_FIRST(&b->posts)->queue->list),
 		          LOG_STR("error", reply->str));
 	b->pushed = result;
-	if (!b->waits)
+	if (b->accept->options->ack_replicas == 0)
 		batch_end(b, result);
 }
 
 static void push(struct batch *b)
 {
+	int64_t replicas = b->accept->options->ack_replicas;
 	struct command *c = &b->accept->command;
 	struct post *p;
+	bool sent;
 
 	command_clear(c);
 	command_str(c, "LPUSH");
@@ -104,11 +92,13 @@ static void push(struct batch *b)
 	{
 		command_arg(c, p->payload, p->len);
 	}
-	b->waits = b->accept->options->ack_replicas > 0;
-	if (!topology_send(b->redis, c, 0, on_pushed, b))
+	if (replicas > 0)
+		sent = topology_send_waiting(b->redis, c, replicas, WAIT_MS, on_pushed, on_waited,
+		                             b);
+	else
+		sent = topology_send(b->redis, c, 0, on_pushed, b);
+	if (!sent)
 		batch_end(b, LINK_LOST);
-	else if (b->waits && !wait_for_replicas(b))
-		b->waits = false; /* on_pushed will be told that the link is lost */
 }
 
 /* What is to be pushed, queue by queue. */

@@ -87,6 +87,8 @@ static const struct option table[] = {
 	 .max = DAY_MS, .unit = "ms", .help = "no retry waits longer"},
 	{"ON_UNKNOWN", OPTION_CHOICE, AT(on_unknown), .def = "retry", .choices = "retry hold fail",
 	 .help = "what becomes of a mail when nobody can know whether the provider took it"},
+	{"FENCE_REPLICAS", OPTION_INT, AT(fence_replicas), .def = "0", .min = 0, .max = 16,
+	 .help = "replicas of Redis that must know that a mail is being sent before its last byte leaves"},
 	{"STATUS_TTL", OPTION_INT, AT(status_ttl), .def = "604800", .min = 1, .max = YEAR_S,
 	 .unit = "s",
 	 .help = "how long a settled mail's status is kept, and its key not sent again"},

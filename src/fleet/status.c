@@ -15,6 +15,7 @@
 #define STATUS_HOLD_US 1000000 /* how long to leave a Redis alone that refuses writes */
 #define PEEKED_FIELDS 11       /* verdict, status, and what peek.lua tells of the mail */
 #define STATUS_MAX_ATTEMPTS 1000000
+#define STATUS_FENCE_MS 500 /* for the replicas; nothing else passes on that connection meanwhile */
 #define STATUS_MAX_FIELD 60 /* `to` and `subject` in the status are cut: DESIGN A4, listpack */
 
 static const enum script step_scripts[] = {
@@ -33,7 +34,8 @@ static const enum task_event step_events[] = {
 struct batch {
 	struct status *status;
 	enum status_step step;
-	size_t n;
+	bool waits; /* for replicas, after the answer */
+	size_t n;   /* 0: they went back to the outbox */
 	struct task *tasks[];
 };
 
@@ -164,6 +166,13 @@ static void batch_back(struct batch *b)
 	}
 }
 
+static void batch_end(struct batch *b)
+{
+	for (size_t i = 0; i < b->n; i++)
+		task_advance(b->tasks[i], step_events[b->step]);
+	mem_free(b);
+}
+
 static void status_on_reply(void *data, enum link_result result, const redisReply *reply)
 {
 	struct batch *b = data;
@@ -182,14 +191,29 @@ static void status_on_reply(void *data, enum link_result result, const redisRepl
 			         LOG_STR("error", reply ? reply->str : NULL));
 		}
 		batch_back(b);
-		mem_free(b);
-		return;
+		b->n = 0;
 	}
 	for (size_t i = 0; i < b->n; i++)
 		answer_read(b->tasks[i], b->step, single ? reply : reply->element[i]);
+	if (!b->waits)
+		batch_end(b);
+}
+
+/* What has begun goes on only when so many replicas know it. Of what is not known it is taken that
+ * they do not. */
+static void status_on_waited(void *data, enum link_result result, const redisReply *reply)
+{
+	struct batch *b = data;
+	int64_t wanted = b->status->options->fence_replicas;
+	bool confirmed = topology_has_replicas(result, reply, wanted);
+
+	if (!confirmed && b->n > 0)
+		log_warn("replicas_missing", LOG_INT("wanted", wanted),
+		         LOG_INT("got", result == LINK_OK ? reply->integer : -1),
+		         LOG_INT("mails", (int64_t)b->n));
 	for (size_t i = 0; i < b->n; i++)
-		task_advance(b->tasks[i], step_events[b->step]);
-	mem_free(b);
+		b->tasks[i]->unconfirmed = !confirmed;
+	batch_end(b);
 }
 
 /* ---- calls ----------------------------------------------------------------------------------- */
@@ -223,7 +247,7 @@ static void add_task(struct status *s, struct command *c, enum status_step step,
 
 static struct batch *batch_new(struct status *s, enum status_step step, size_t n)
 {
-	struct batch *b = mem_alloc(sizeof(*b) + n * sizeof(b->tasks[0]));
+	struct batch *b = mem_zalloc(sizeof(*b) + n * sizeof(b->tasks[0]));
 
 	b->status = s;
 	b->step = step;
@@ -259,7 +283,12 @@ static bool batch_send(struct batch *b, struct topology *redis)
 		for (size_t i = 0; i < b->n; i++)
 			add_task(s, c, b->step, b->tasks[i]);
 	}
-	if (!topology_send(redis, c, 0, status_on_reply, b)) {
+	b->waits = b->step == STATUS_BEGIN && s->options->fence_replicas > 0;
+	bool sent = b->waits ? topology_send_waiting(redis, c, s->options->fence_replicas,
+	                                             STATUS_FENCE_MS, status_on_reply,
+	                                             status_on_waited, b)
+	                     : topology_send(redis, c, 0, status_on_reply, b);
+	if (!sent) {
 		batch_back(b);
 		mem_free(b);
 		return false;

@@ -16,7 +16,8 @@
 #include "redis/keys.h"
 
 #define TASK_MAX_FAULTS 4096
-#define TASK_SOON_MS 5 /* what is due in less is due now */
+#define TASK_UNCONFIRMED_MS 1000 /* until replicas are looked for again */
+#define TASK_SOON_MS 5           /* what is due in less is due now */
 
 static const char *const state_names[TASK_STATES] = {
 	[TASK_CLAIMED] = "claimed",   [TASK_PEEKING] = "peeking",
@@ -244,16 +245,18 @@ static void task_consider(struct task *t)
 	}
 }
 
-/* Begun, but the last byte will not leave: held for too long, or the lease is not sure any more. The
- * status must not go on saying `sending`, or the next claim would call it unknown. */
+/* Begun, but the last byte will not leave: held for too long, the lease is not sure any more, or a
+ * failover might forget that it was begun. The status must not go on saying `sending`, or the next claim would call it unknown. */
 static void task_take_back(struct task *t)
 {
 	attempt_withdraw(t);
 	t->decision = (struct decision){
 		.status = "retrying",
 		.settle = SETTLE_DELAY,
-		.at = redis_clock_now(&t->queue->clock),
+		.at = redis_clock_now(&t->queue->clock) +
+	              (t->unconfirmed ? TASK_UNCONFIRMED_MS : 0),
 	};
+	t->unconfirmed = false;
 	outcome_set(&t->outcome, OUTCOME_RETRY, "taken_back", "");
 	task_finish(t);
 }
@@ -350,7 +353,8 @@ static void task_begun(struct task *t)
 		}
 	} else if (t->over) {
 		task_outcome(t, t->gate->provider->name); /* it broke while we asked */
-	} else if (t->lost || !t->delivering || clock_boot_us() >= t->lease_until) {
+	} else if (t->lost || !t->delivering || t->unconfirmed ||
+	           clock_boot_us() >= t->lease_until) {
 		task_take_back(t);
 	} else {
 		count_wait(t);

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "redis/greeting.h"
+#include "redis/sentinel.h"
 
 struct sync {
 	redisContext *context;
@@ -13,8 +14,15 @@ struct sync {
 	char *where; /* for errors */
 };
 
-static bool connect_context(struct sync *s, const struct link_config *config, struct error *err)
+static char *where_of(const struct link_config *config)
 {
+	return config->path ? mem_strdup(config->path)
+	                    : mem_printf("%s:%d", config->host, config->port);
+}
+
+static bool connect_context(struct sync *s, struct error *err)
+{
+	const struct link_config *config = &s->config;
 	struct timeval limit = {.tv_sec = config->timeout_ms / 1000,
 	                        .tv_usec = config->timeout_ms % 1000 * 1000L};
 	redisContext *c = config->path ? redisConnectUnixWithTimeout(config->path, limit)
@@ -55,15 +63,14 @@ static redisReply *exchange(struct sync *s, const char *wire, size_t len, struct
 	return NULL;
 }
 
-static bool greet_step(struct sync *s, const struct link_config *config, struct greeting *g,
-                       int step, struct error *err)
+static bool greet_step(struct sync *s, struct greeting *g, int step, struct error *err)
 {
 	struct command c;
 	size_t len;
 	bool ok = true;
 
 	command_init(&c);
-	if (greeting_command(&c, config, step)) {
+	if (greeting_command(&c, &s->config, step)) {
 		const char *wire = command_wire(&c, &len);
 		redisReply *reply = wire ? exchange(s, wire, len, err) : NULL;
 		ok = reply != NULL;
@@ -77,35 +84,109 @@ static bool greet_step(struct sync *s, const struct link_config *config, struct 
 	return ok;
 }
 
-/* Roles and scripts matter only to those who need them. */
-static bool greet(struct sync *s, const struct link_config *config, struct error *err)
+/* Roles matter where there are several; scripts only to those who need them. */
+static bool greet(struct sync *s, int end, struct error *err)
 {
 	struct greeting g;
 	greeting_init(&g);
-	for (int step = GREETING_AUTH; step < GREETING_ROLE; step++)
-		if (!greet_step(s, config, &g, step, err))
+	for (int step = GREETING_AUTH; step < end; step++)
+		if (!greet_step(s, &g, step, err))
 			return false;
 	if (!greeting_ok(&g))
 		return error_set(err, "Redis at %s refuses: %s", s->where, g.reason.text);
 	return true;
 }
 
-struct sync *sync_open(const struct topology_config *whole, struct error *err)
+/* Takes over what is in config. NULL: err. */
+static struct sync *connect_to(struct link_config *config, int greeting_end, struct error *err)
 {
-	const struct link_config *config = &whole->link;
 	struct sync *s = mem_zalloc(sizeof(*s));
+
+	s->config = *config;
+	s->where = where_of(config);
+	if (connect_context(s, err) && greet(s, greeting_end, err))
+		return s;
+	sync_close(s);
+	return NULL;
+}
+
+/* --- Sentinel ----------------------------------------------------------------------------------- */
+
+struct master {
+	char *host; /* NULL: not known */
+	int port;
+	int64_t epoch;
+};
+
+static bool ask_sentinel(struct sync *s, const char *name, struct master *m, struct error *err)
+{
+	struct command c;
+	redisReply *address, *state = NULL;
+	const char *host = NULL;
+	int port = 0;
+
+	command_init(&c);
+	sentinel_ask_address(&c, name);
+	address = sync_run(s, &c, err);
+	if (address && !sentinel_read_address(address, &host, &port))
+		(void)error_set(err, "the Sentinel at %s knows no master \"%s\"", s->where, name);
+	if (host) {
+		sentinel_ask_epoch(&c, name);
+		state = sync_run(s, &c, err);
+	}
+	if (state && (!m->host || sentinel_read_epoch(state) > m->epoch)) {
+		mem_free(m->host);
+		m->host = mem_strdup(host);
+		m->port = port;
+		m->epoch = sentinel_read_epoch(state);
+	}
+	freeReplyObject(address);
+	freeReplyObject(state);
+	command_free(&c);
+	return state != NULL;
+}
+
+/* All are asked: one that is cut off may know an old master. err is that of the last one. */
+static struct sync *connect_to_master(const struct topology_config *config, struct error *err)
+{
+	struct master m = {0};
+	struct link_config link;
+
+	for (size_t i = 0; i < config->n_seeds; i++) {
+		struct sync *s;
+
+		topology_config_bare(config, &link);
+		link.host = mem_strdup(config->seeds[i].host);
+		link.port = config->seeds[i].port;
+		s = connect_to(&link, GREETING_SELECT, err);
+		if (s)
+			(void)ask_sentinel(s, config->master, &m, err);
+		sync_close(s);
+	}
+	if (!m.host) {
+		(void)error_prefix(err, "no Sentinel says where the master is");
+		return NULL;
+	}
+	link_config_copy(&link, &config->link);
+	link.host = m.host;
+	link.port = m.port;
+	return connect_to(&link, GREETING_LOAD, err);
+}
+
+/* --- the interface ------------------------------------------------------------------------------ */
+
+struct sync *sync_open(const struct topology_config *config, struct error *err)
+{
 	struct sigaction now;
+	struct link_config link;
 
 	/* a write to a closed connection is an error to be told, not the end of the process */
 	if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
 		signal(SIGPIPE, SIG_IGN);
-	link_config_copy(&s->config, config);
-	s->where = config->path ? mem_strdup(config->path)
-	                        : mem_printf("%s:%d", config->host, config->port);
-	if (connect_context(s, config, err) && greet(s, config, err))
-		return s;
-	sync_close(s);
-	return NULL;
+	if (config->kind == TOPOLOGY_SENTINEL)
+		return connect_to_master(config, err);
+	link_config_copy(&link, &config->link);
+	return connect_to(&link, GREETING_ROLE, err);
 }
 
 void sync_close(struct sync *s)
@@ -124,7 +205,7 @@ static bool load_scripts(struct sync *s, struct error *err)
 	struct greeting g;
 	greeting_init(&g);
 	for (int step = GREETING_LOAD; step < GREETING_END; step++)
-		if (!greet_step(s, &s->config, &g, step, err))
+		if (!greet_step(s, &g, step, err))
 			return false;
 	if (!greeting_ok(&g))
 		return error_set(err, "%s", g.reason.text);

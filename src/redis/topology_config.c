@@ -29,7 +29,7 @@ static bool parse_scheme(struct topology_config *c, const char *scheme, struct e
 		if (strcmp(scheme, schemes[i].scheme) != 0)
 			continue;
 		c->kind = schemes[i].kind;
-		return c->kind == TOPOLOGY_ONE ||
+		return c->kind != TOPOLOGY_CLUSTER ||
 		       error_set(err, "%s:// is not supported yet", scheme);
 	}
 	if (strcmp(scheme, "rediss") == 0)

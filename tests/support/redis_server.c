@@ -26,7 +26,7 @@ struct redis_server {
 	char *dir, *socket, *url, *tcp_url;
 	char *password;
 	int port;
-	bool cluster;
+	bool cluster, sentinel;
 	char **extra; /* NULL-terminated */
 	struct process *process;
 	redisContext *client;
@@ -129,27 +129,38 @@ void redis_server_free(struct redis_server *s)
 	free(s);
 }
 
+static const char *binary(void)
+{
+	const char *given = getenv("REDIS_SERVER");
+	return given && *given ? given : "redis-server";
+}
+
+/* A Sentinel wants a file that it can write to. */
+static void run_sentinel(struct redis_server *s)
+{
+	char *path = format_new("%s/sentinel.conf", s->dir);
+	FILE *f = fopen(path, "w");
+	assert_non_null(f);
+	fprintf(f, "port %d\nbind 127.0.0.1\nunixsocket %s\ndir %s\n", s->port, s->socket, s->dir);
+	assert_int_equal(fclose(f), 0);
+	s->process = process_start((const char *const[]){binary(), path, "--sentinel", NULL}, NULL);
+	free(path);
+}
+
 void redis_server_run_unready(struct redis_server *s)
 {
-	const char *binary = getenv("REDIS_SERVER");
 	char port[16];
+	if (s->sentinel) {
+		forget_process(s);
+		unlink(s->socket);
+		run_sentinel(s);
+		return;
+	}
 	snprintf(port, sizeof(port), "%d", s->port);
 	const char *argv[MAX_ARGS] = {
-		binary && *binary ? binary : "redis-server",
-		"--port",
-		port,
-		"--bind",
-		"127.0.0.1",
-		"--unixsocket",
-		s->socket,
-		"--dir",
-		s->dir,
-		"--save",
-		"",
-		"--appendonly",
-		"no",
-		"--daemonize",
-		"no",
+		binary(),  "--port",      port,   "--bind", "127.0.0.1", "--unixsocket",
+		s->socket, "--dir",       s->dir, "--save", "",          "--appendonly",
+		"no",      "--daemonize", "no",
 	};
 	size_t n = 0;
 	while (argv[n])
@@ -236,9 +247,8 @@ void redis_server_run(struct redis_server *s)
 	fail_msg("redis-server did not start");
 }
 
-static struct redis_server *start(bool tcp, bool cluster, const char *const *extra_args)
+static void first_run(struct redis_server *s, bool tcp)
 {
-	struct redis_server *s = prepare(tcp, cluster, extra_args);
 	bool runs = run_once(s);
 	for (int tries = 1; !runs && tcp && tries < START_TRIES; tries++) {
 		choose_port(s);
@@ -248,6 +258,13 @@ static struct redis_server *start(bool tcp, bool cluster, const char *const *ext
 		show_output(s);
 		fail_msg("redis-server did not start");
 	}
+}
+
+static struct redis_server *start(bool tcp, bool cluster, const char *const *extra_args)
+{
+	struct redis_server *s = prepare(tcp, cluster, extra_args);
+
+	first_run(s, tcp);
 	if (cluster) {
 		redis_server_do(s, "CLUSTER ADDSLOTSRANGE 0 16383");
 		wait_until(slots_served, s, 0);
@@ -268,6 +285,23 @@ struct redis_server *redis_server_start_tcp(const char *const *extra_args)
 struct redis_server *redis_server_start_cluster(const char *const *extra_args)
 {
 	return start(true, true, extra_args);
+}
+
+struct redis_server *redis_server_start_sentinel(void)
+{
+	struct redis_server *s = prepare(true, false, NULL);
+
+	s->sentinel = true;
+	first_run(s, true);
+	return s;
+}
+
+struct redis_server *redis_server_start_node(const char *const *extra_args)
+{
+	struct redis_server *s = prepare(true, true, extra_args);
+
+	first_run(s, true);
+	return s;
 }
 
 const char *redis_server_url(const struct redis_server *s)
@@ -334,8 +368,7 @@ void redis_server_set_password(struct redis_server *s, const char *password)
 	s->password = password ? format_new("%s", password) : NULL;
 }
 
-/* The reply, never NULL: a lost connection fails the test. */
-static redisReply *vrun(struct redis_server *s, const char *format, va_list args)
+static redisReply *try_run(struct redis_server *s, const char *format, va_list args)
 {
 	if (s->client && s->client->err)
 		forget_client(s);
@@ -343,7 +376,19 @@ static redisReply *vrun(struct redis_server *s, const char *format, va_list args
 		s->client = connect_client(s);
 	if (!s->client)
 		fail_msg("no connection to the test's redis-server for: %s", format);
-	redisReply *reply = redisvCommand(s->client, format, args);
+	return redisvCommand(s->client, format, args);
+}
+
+/* The reply, never NULL: a lost connection fails the test. (Lost twice: a Sentinel ends all
+ * connections of a server whose role it changes.) */
+static redisReply *vrun(struct redis_server *s, const char *format, va_list args)
+{
+	va_list again;
+	va_copy(again, args);
+	redisReply *reply = try_run(s, format, args);
+	if (!reply && s->process && process_running(s->process))
+		reply = try_run(s, format, again);
+	va_end(again);
 	if (!reply)
 		fail_msg("no answer of the test's redis-server to: %s (%s)", format,
 		         s->client->errstr);

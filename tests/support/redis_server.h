@@ -29,6 +29,10 @@ struct redis_server *redis_server_start_tcp(const char *const *extra_args) MUST_
 /* One node of Redis Cluster that serves all 16384 slots; state ok when this returns. (It has a TCP
  * port too, and needs Redis 7.) */
 struct redis_server *redis_server_start_cluster(const char *const *extra_args) MUST_CHECK;
+/* A Sentinel that watches nobody yet (SENTINEL MONITOR). */
+struct redis_server *redis_server_start_sentinel(void) MUST_CHECK;
+/* One node of Redis Cluster that knows nobody and serves no slot yet. */
+struct redis_server *redis_server_start_node(const char *const *extra_args) MUST_CHECK;
 /* Only reserves its directory, socket (and TCP port, when tcp): nothing listens until
  * redis_server_run. For tests that begin without a server. */
 struct redis_server *redis_server_prepare(bool tcp, const char *const *extra_args) MUST_CHECK;

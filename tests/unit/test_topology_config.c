@@ -82,7 +82,14 @@ static void test_bad_urls_are_refused_with_the_reason(void **state)
 	char longer[256];
 	(void)state;
 	assert_refused("rediss://h", "not supported yet");
-	assert_refused("redis+sentinel://a,b/mymaster", "not supported yet");
+	assert_refused("redis+sentinel://a,b", "needs the name");
+	assert_refused("redis+sentinel://a,b/", "needs the name");
+	assert_refused("redis+sentinel:///mymaster", "needs the hosts");
+	assert_refused("redis+sentinel://a,,b/mymaster", "empty host");
+	assert_refused("redis+sentinel://a:x,b/mymaster", "no port");
+	assert_refused("redis+sentinel://a:,b/mymaster", "no port");
+	assert_refused("redis+sentinel://[::1]x,b/mymaster", "no host");
+	assert_refused("redis+sentinel://a/mymaster/x", "database number");
 	assert_refused("redis+cluster://a", "not supported yet");
 	assert_refused("http://h", "no scheme of a Redis URL");
 	assert_refused("h:6379", "REDIS_URL");
@@ -99,6 +106,40 @@ static void test_bad_urls_are_refused_with_the_reason(void **state)
 	assert_refused("unix://relative/path", "three slashes");
 	snprintf(longer, sizeof(longer), "unix:///%0200d", 1);
 	assert_refused(longer, "longer than 107");
+}
+
+static void test_sentinels(void **state)
+{
+	(void)state;
+	struct topology_config c = parsed("redis+sentinel://joe:pw@a,b:1,[::1]:2,[::2]/my.master/3"
+	                                  "?sentinel_password=other");
+	assert_int_equal(c.kind, TOPOLOGY_SENTINEL);
+	assert_int_equal(c.n_seeds, 4);
+	assert_string_equal(c.seeds[0].host, "a");
+	assert_int_equal(c.seeds[0].port, 26379);
+	assert_string_equal(c.seeds[1].host, "b");
+	assert_int_equal(c.seeds[1].port, 1);
+	assert_string_equal(c.seeds[2].host, "::1");
+	assert_int_equal(c.seeds[2].port, 2);
+	assert_string_equal(c.seeds[3].host, "::2");
+	assert_string_equal(c.master, "my.master");
+	assert_int_equal(c.link.database, 3);
+	assert_string_equal(c.link.password, "pw");
+	/* the Sentinels have a password of their own, and no databases */
+	struct link_config bare;
+	topology_config_bare(&c, &bare);
+	assert_true(bare.bare);
+	assert_null(bare.host);
+	assert_string_equal(bare.user, "");
+	assert_string_equal(bare.password, "other");
+	assert_int_equal(bare.database, 0);
+	link_config_free(&bare);
+	topology_config_free(&c);
+	c = parsed("redis+sentinel://only:77/m");
+	assert_int_equal(c.n_seeds, 1);
+	assert_string_equal(c.seeds[0].host, "only");
+	assert_int_equal(c.seeds[0].port, 77);
+	topology_config_free(&c);
 }
 
 static void test_errors_hold_no_secret(void **state)
@@ -118,6 +159,7 @@ int main(void)
 		cmocka_unit_test(test_host_with_nothing),
 		cmocka_unit_test(test_unix_socket),
 		cmocka_unit_test(test_bad_urls_are_refused_with_the_reason),
+		cmocka_unit_test(test_sentinels),
 		cmocka_unit_test(test_errors_hold_no_secret),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

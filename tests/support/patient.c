@@ -1,0 +1,228 @@
+#include "support/patient.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "redis/sync.h"
+#include "support/fleet.h"
+#include "support/wait.h"
+
+struct patient {
+	struct topology_config config;
+	struct sync *sync; /* NULL: not connected */
+	struct command command;
+	struct error err;
+	redisReply *reply;
+	int replicas; /* to wait for after it */
+};
+
+struct patient *patient_new(const char *url)
+{
+	struct patient *p = calloc(1, sizeof(*p));
+
+	assert_non_null(p);
+	if (!topology_config_parse(&p->config, url, &p->err))
+		fail_msg("%s", p->err.text);
+	command_init(&p->command);
+	return p;
+}
+
+static void hang_up(struct patient *p)
+{
+	sync_close(p->sync);
+	p->sync = NULL;
+}
+
+void patient_free(struct patient *p)
+{
+	hang_up(p);
+	topology_config_free(&p->config);
+	command_free(&p->command);
+	free(p);
+}
+
+static bool enough_replicas(struct patient *p)
+{
+	struct command c;
+	redisReply *r;
+	bool enough;
+
+	if (p->replicas == 0)
+		return true;
+	command_init(&c);
+	command_str(&c, "WAIT");
+	command_int(&c, p->replicas);
+	command_str(&c, "500");
+	r = sync_run(p->sync, &c, &p->err);
+	command_free(&c);
+	enough = r && r->type == REDIS_REPLY_INTEGER && r->integer >= p->replicas;
+	freeReplyObject(r);
+	return enough;
+}
+
+static bool is_answered(void *arg)
+{
+	struct patient *p = arg;
+
+	if (!p->sync)
+		p->sync = sync_open(&p->config, &p->err);
+	if (!p->sync)
+		return false;
+	p->reply = sync_run(p->sync, &p->command, &p->err);
+	if (p->reply && enough_replicas(p))
+		return true;
+	freeReplyObject(p->reply);
+	p->reply = NULL;
+	hang_up(p);
+	return false;
+}
+
+static redisReply *run(struct patient *p, int replicas)
+{
+	redisReply *r;
+
+	p->replicas = replicas;
+	if (!wait_for(NULL, is_answered, p, 0))
+		fail_msg("Redis did not answer: %s", p->err.text);
+	r = p->reply;
+	p->reply = NULL;
+	return r;
+}
+
+static redisReply *ask(struct patient *p, const char *format, va_list args)
+{
+	char *text, *rest, *one;
+
+	assert_true(vasprintf(&text, format, args) >= 0);
+	command_clear(&p->command);
+	for (rest = text; (one = strsep(&rest, " ")) != NULL;)
+		command_str(&p->command, one);
+	free(text);
+	return run(p, 0);
+}
+
+redisReply *patient_ask(struct patient *p, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	redisReply *r = ask(p, format, args);
+	va_end(args);
+	return r;
+}
+
+int64_t patient_int(struct patient *p, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	redisReply *r = ask(p, format, args);
+	va_end(args);
+	assert_int_equal(r->type, REDIS_REPLY_INTEGER);
+	int64_t n = r->integer;
+	freeReplyObject(r);
+	return n;
+}
+
+void patient_push(struct patient *p, const char *queue, const char *stem, size_t from, size_t n,
+                  int replicas)
+{
+	command_clear(&p->command);
+	command_str(&p->command, "LPUSH");
+	command_str(&p->command, queue);
+	for (size_t i = from; i < from + n; i++) {
+		char key[64], *job;
+
+		snprintf(key, sizeof(key), "%s-%zu", stem, i);
+		job = fleet_job(key, "");
+		command_str(&p->command, job);
+		free(job);
+	}
+	freeReplyObject(run(p, replicas));
+}
+
+struct awaited {
+	struct patient *patient;
+	const char *queue;
+	int64_t left[4];
+};
+
+/* In the order in which jobs move, as in fleet_wait_empty. */
+static bool is_empty(void *arg)
+{
+	struct awaited *a = arg;
+
+	a->left[0] = patient_int(a->patient, "LLEN %s", a->queue);
+	a->left[1] = patient_int(a->patient, "LLEN {%s}:arrivals", a->queue);
+	a->left[2] = patient_int(a->patient, "ZCARD {%s}:leases", a->queue);
+	a->left[3] = patient_int(a->patient, "ZCARD {%s}:delayed", a->queue);
+	a->left[2] += patient_int(a->patient, "ZCARD {%s}:leases", a->queue);
+	return a->left[0] + a->left[1] + a->left[2] + a->left[3] == 0;
+}
+
+void patient_wait_empty(struct patient *p, const char *queue)
+{
+	struct awaited a = {.patient = p, .queue = queue};
+
+	if (!wait_for(NULL, is_empty, &a, 0))
+		fail_msg("%s: %d in the list, %d arrivals, %d leases, %d delayed are left", queue,
+		         (int)a.left[0], (int)a.left[1], (int)a.left[2], (int)a.left[3]);
+}
+
+static void show(const char *key, const redisReply *all)
+{
+	print_error("--- the status of %s:\n", key);
+	for (size_t i = 0; i + 1 < all->elements; i += 2)
+		print_error("%s: %s\n", all->element[i]->str, all->element[i + 1]->str);
+}
+
+static void count(struct census *c, const struct tally *t, const char *key, const redisReply *all)
+{
+	size_t copies = tally_copies(t, key), unknown = 0, before = c->sent;
+
+	for (size_t i = 0; i + 1 < all->elements; i += 2) {
+		const char *name = all->element[i]->str, *value = all->element[i + 1]->str;
+
+		if (strcmp(name, "status") == 0)
+			c->sent += strcmp(value, "sent") == 0;
+		else if (strncmp(name, "attempt:", 8) == 0)
+			unknown += strstr(value, " unknown ") != NULL;
+	}
+	if (c->sent == before && c->other++ < 3)
+		show(key, all);
+	c->copies += copies;
+	c->lost += copies == 0;
+	if (copies == 0 && c->lost <= 3)
+		show(key, all);
+	if (copies < 2)
+		return;
+	c->doubled++;
+	c->unknown += unknown >= copies - 1;
+	if (unknown < copies - 1 && c->doubled - c->unknown <= 3)
+		show(key, all);
+}
+
+struct census patient_census(struct patient *p, const struct tally *t, const char *stem, size_t n)
+{
+	struct census c = {0};
+
+	for (size_t i = 0; i < n; i++) {
+		char key[64];
+
+		snprintf(key, sizeof(key), "%s-%zu", stem, i);
+		redisReply *all = patient_ask(p, "HGETALL mail:status:%s", key);
+		count(&c, t, key, all);
+		freeReplyObject(all);
+	}
+	print_message("%s: %zu mails, %zu sent, %zu lost, %zu doubled (%zu by an unknown), %zu "
+	              "copies\n",
+	              stem, n, c.sent, c.lost, c.doubled, c.unknown, c.copies);
+	return c;
+}

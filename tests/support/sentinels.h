@@ -1,0 +1,33 @@
+/* sentinels.h - a master with two replicas, and the three Sentinels that watch them.
+ *
+ * All are real, on free ports of the loopback. The Sentinels take a silent master for dead after two
+ * seconds (less, and a busy machine makes them dethrone living ones), and two of them have to agree. */
+#ifndef SUPPORT_SENTINELS_H
+#define SUPPORT_SENTINELS_H
+
+#include "base/attr.h"
+#include "support/redis_server.h"
+
+#define SENTINELS_N 3
+#define SENTINELS_NAME "post"
+
+struct sentinels;
+
+/* Returns when each Sentinel knows the two replicas and the two other Sentinels. */
+struct sentinels *sentinels_start(void) MUST_CHECK;
+void sentinels_free(struct sentinels *s); /* NULL is fine */
+
+const char *sentinels_url(const struct sentinels *s);            /* redis+sentinel://… */
+struct redis_server *sentinels_server(const struct sentinels *s, int i); /* 0 is the first master */
+struct redis_server *sentinels_watch(const struct sentinels *s, int i);  /* a Sentinel */
+
+int sentinels_master(const struct sentinels *s); /* by what the first Sentinel says; -1: it is none of ours */
+/* SIGKILL to the master; returns when the Sentinels have decided for another, which it returns. The
+ * dead one stays dead. */
+int sentinels_fail_over(struct sentinels *s);
+/* Starts it again as it was started first, or as a replica of the present master. */
+void sentinels_revive(struct sentinels *s, int i, bool as_replica);
+/* All servers but the master are its replicas, and have all it has. */
+void sentinels_wait_synced(struct sentinels *s);
+
+#endif
