@@ -29,6 +29,7 @@
 #define OWNER "postfix" /* Debian's mail_owner */
 #define START_TRIES 5
 #define START_MS 30000
+#define LIFE_S "600"
 #define MAX_MAIL ((size_t)64 << 20)
 
 struct postfix {
@@ -190,8 +191,10 @@ static bool run(struct postfix *p)
 
 	write_services(p);
 	snprintf(conf, sizeof(conf), "%s/conf", p->dir);
-	/* Not by `postfix start-fg`, whose master would outlive it. */
-	p->process = process_start((const char *const[]){p->master, "-c", conf, "-s", NULL}, NULL);
+	/* Not by `postfix start-fg`, whose master would outlive it; and not for ever: a process that changes
+	 * its user is not killed with its parent, should that be killed. */
+	p->process = process_start(
+		(const char *const[]){p->master, "-c", conf, "-s", "-e", LIFE_S, NULL}, NULL);
 	wait_until(is_up_or_ended, p, START_MS);
 	return process_running(p->process);
 }

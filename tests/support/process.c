@@ -59,8 +59,42 @@ static void redirect(const char *path, int flags, int fd)
 		close(file);
 }
 
-static void become(const struct process *p, const char *const *argv, const char *const *env,
-                   const char *dir, pid_t parent, int report)
+static bool same_name(const char *a, const char *b)
+{
+	size_t n = strcspn(a, "=");
+
+	return n == strcspn(b, "=") && strncmp(a, b, n) == 0;
+}
+
+/* Our environment with these changes: an array (free) of strings that are ours or the caller's. */
+static char **changed_environment(const char *const *changes)
+{
+	size_t n = 0, n_changes = 0;
+
+	while (environ[n])
+		n++;
+	while (changes && changes[n_changes])
+		n_changes++;
+	char **out = calloc(n + n_changes + 1, sizeof(*out));
+	assert_non_null(out);
+	memcpy(out, environ, n * sizeof(*out));
+	for (size_t c = 0; c < n_changes; c++) {
+		size_t kept = 0;
+
+		for (size_t i = 0; i < n; i++)
+			if (!same_name(out[i], changes[c]))
+				out[kept++] = out[i];
+		n = kept;
+		if (strchr(changes[c], '='))
+			out[n++] = (char *)(uintptr_t)changes[c];
+	}
+	out[n] = NULL;
+	return out;
+}
+
+/* Allocates nothing: another thread (wire.c) may have been in the allocator when we forked. */
+static void become(const struct process *p, const char *const *argv, char **env, const char *dir,
+                   pid_t parent, int report)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
@@ -75,16 +109,7 @@ static void become(const struct process *p, const char *const *argv, const char 
 	sigset_t none;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	for (; env && *env; env++) {
-		const char *equals = strchr(*env, '=');
-		if (!equals) {
-			unsetenv(*env);
-			continue;
-		}
-		char *name = strndup(*env, (size_t)(equals - *env));
-		if (!name || setenv(name, equals + 1, 1) != 0)
-			_exit(126);
-	}
+	environ = env;
 	if (!dir || chdir(dir) == 0)
 		execvp(argv[0], (char *const *)(uintptr_t)argv);
 	int why = errno;
@@ -111,10 +136,12 @@ struct process *process_start_with(const char *const *argv, const char *const *e
 	int report[2];
 	assert_int_equal(pipe2(report, O_CLOEXEC), 0);
 	pid_t parent = getpid();
+	char **changed = changed_environment(env);
 	fflush(NULL);
 	p->pid = fork();
 	if (p->pid == 0)
-		become(p, argv, env, dir, parent, report[1]);
+		become(p, argv, changed, dir, parent, report[1]);
+	free(changed);
 	close(report[1]);
 	int why = p->pid < 0 ? errno : 0;
 	if (p->pid > 0) {
