@@ -23,6 +23,8 @@
 #include "provider/carriers.h"
 #include "redis/topology.h"
 
+struct worker;
+
 struct api {
 	struct ev_loop *loop;
 	const struct options *options;
@@ -30,6 +32,10 @@ struct api {
 	struct carriers *carriers; /* the providers, as far as they are known here */
 	struct topology *redis;
 	struct server *server;
+	const struct route *routes; /* what may be asked of it */
+	size_t n_routes;
+	const struct worker *worker; /* whose page this is (metrics_server.h); NULL: it is the API itself */
+	bool any_host; /* meant to be reached from elsewhere: the request's Host is not looked at */
 	struct accept accept;
 	struct limiter limiter;
 	struct waiters waiters;

@@ -10,6 +10,7 @@
  * names. The survey is valid during the call. */
 typedef void look_fn(struct request *r, enum link_result result, const struct survey *s);
 
-void look_run(struct request *r, look_fn *fn);
+/* counts: with the stats (survey_count). */
+void look_run(struct request *r, bool counts, look_fn *fn);
 
 #endif

@@ -9,10 +9,14 @@
 #define API_OVERVIEW_H
 
 #include "api/request.h"
+#include "fleet/survey.h"
 
 void overview_health(struct request *r);
 void overview_detailed(struct request *r);
 void overview_breakers(struct request *r);
 void overview_queues(struct request *r);
+
+/* The state of a provider's breaker, an object. */
+void overview_write_breaker(struct buf *out, const struct survey_provider *p);
 
 #endif

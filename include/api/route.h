@@ -16,6 +16,7 @@ struct route {
 	void (*run)(struct request *r);
 };
 
+/* The API's; a worker's page has others (metrics_server.h). */
 extern const struct route route_table[];
 extern const size_t route_n;
 

@@ -21,10 +21,13 @@
 #define SERVER_MAX_BODIES ((size_t)1 << 30) /* bytes of all requests' bodies together */
 
 struct server;
+struct traffic;
 
 struct server_config {
 	const char *host; /* an address; "" all */
 	int port;         /* 0: any */
+	bool alone;       /* no other process may listen there, too */
+	const char *option; /* what the port is called, for err */
 	size_t max_body;
 	int64_t arrival_ms; /* in which a request must have arrived, and an answer been taken */
 	const char *certificate, *key; /* PEM; NULL: no TLS */
@@ -35,6 +38,7 @@ struct server *server_open(struct ev_loop *loop, struct api *api, const struct s
                            struct error *err) MUST_CHECK;
 int server_port(const struct server *s);
 size_t server_connections(const struct server *s);
+const struct traffic *server_traffic(const struct server *s);
 /* No new connections; those that are there are closed after their next answer. */
 void server_quiesce(struct server *s);
 bool server_idle(const struct server *s); /* no request is under way */

@@ -38,6 +38,7 @@ struct options {
 	int64_t drain_timeout;    /* DRAIN_TIMEOUT      25 s, 0 - 3600: grace on SIGTERM */
 	char *worker_name;        /* WORKER_NAME        "" = host-pid-random */
 	int64_t max_job_bytes;    /* MAX_JOB_BYTES      33554432, 1024 - 536870912 */
+	int64_t metrics_port;     /* METRICS_PORT       0, 0 - 65535: of a worker's own page; 0: none */
 	/* the life of a mail */
 	int64_t max_retry_attempts; /* MAX_RETRY_ATTEMPTS 3, 1 - 100, per provider */
 	int64_t retry_base_delay;   /* RETRY_BASE_DELAY   1000 ms, 1 - 3600000 */

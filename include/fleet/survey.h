@@ -26,6 +26,7 @@
 #include "base/attr.h"
 #include "base/options.h"
 #include "fleet/queue_set.h"
+#include "fleet/stats.h"
 #include "redis/command.h"
 
 #define SURVEY_ROUNDS 2
@@ -41,6 +42,7 @@ struct survey_queue {
 	int64_t oldest_ms; /* since the oldest one of `depth` was accepted */
 	int64_t next_due_ms, oldest_dead_ms, last_claim_ms;
 	bool paused;
+	int64_t counts[STATS_QUEUE_CELLS]; /* survey_count */
 	/* as they are stored, until the second round: points in time (ms since 1970) and names */
 	int64_t claimed_at, due_at, dead_at;
 	char *next[2];     /* status keys of the mails that are taken next: of arrivals, of the list; NULL not known */
@@ -57,10 +59,15 @@ struct survey_provider {
 	bool paused;       /* by mail:control */
 	int64_t weight;    /* by mail:control; -1: its DSN's */
 	bool known;        /* Redis has something on it */
+	int64_t tat;       /* µs: when its bucket will be full again */
+	/* survey_count: */
+	int64_t counts[STATS_PROVIDER_CELLS];
+	int64_t interval_us, burst; /* its rate, as workers have told it; 0 none */
 };
 
 struct survey {
 	const struct options *options;
+	bool counts; /* survey_count */
 	int64_t now; /* Redis's clock */
 	struct survey_queue *queues;
 	size_t n_queues;
@@ -72,6 +79,9 @@ struct survey {
 /* options and queues are kept, not copied. */
 void survey_init(struct survey *s, const struct options *o, const struct queue_set *queues);
 void survey_free(struct survey *s);
+/* Before the first question: the stats (stats.h) are asked for, too, and the providers that only they know. Without them,
+ * and where they cannot be read, all counts are 0. */
+void survey_count(struct survey *s);
 
 size_t survey_questions(const struct survey *s, int round);
 /* False: there is nothing to ask. */
@@ -83,5 +93,7 @@ bool survey_fail(struct survey *s, int round, size_t i, const char *error) MUST_
 void survey_end(struct survey *s);
 
 bool survey_provider_closed(const struct survey_provider *p); /* its breaker */
+/* Mails that may go at once under its rate; where it has one. */
+int64_t survey_provider_tokens(const struct survey *s, const struct survey_provider *p);
 
 #endif

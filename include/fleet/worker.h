@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/options.h"
 #include "fleet/gate.h"
+#include "fleet/guest.h"
 #include "fleet/heartbeat.h"
 #include "fleet/queue.h"
 #include "fleet/queue_set.h"
@@ -48,6 +49,7 @@ struct worker {
 	bool stopping;    /* SIGTERM: gives back and ends */
 	bool rerouting;   /* a gate has shut or opened */
 	bool reweighed;   /* a weight was changed: what waits in line is routed anew */
+	const struct worker_guest *guest; /* NULL: none */
 	bool failed;      /* STRICT, or a name that is none: err says why */
 	struct error *err;
 	ev_prepare flush;
@@ -56,8 +58,9 @@ struct worker {
 };
 
 /* Runs until it is told to stop, or, with until_empty, until nothing is queued, delayed or in
- * flight. allow_mocks: see registry_open. False: it could not start, err says why. */
-bool worker_run(const struct options *o, bool until_empty, bool allow_mocks, struct error *err) MUST_CHECK;
+ * flight. allow_mocks: see registry_open. guest: NULL, none. False: it could not start, err says why. */
+bool worker_run(const struct options *o, bool until_empty, bool allow_mocks, const struct worker_guest *guest,
+                struct error *err) MUST_CHECK;
 
 /* For task.c: the gate that this task should go to now (route.h).
  *   ROUTE_GATE  *gate is one that flows, or the one that opens first when none does

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "api/route.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -121,6 +122,7 @@ static bool api_start(struct api *api, const struct topology_config *redis, stru
 	struct server_config config = {
 		.host = api_host(api),
 		.port = (int)o->port,
+		.option = "PORT",
 		.max_body = (size_t)o->api_max_body,
 		.arrival_ms = o->api_timeout,
 	};
@@ -165,6 +167,8 @@ bool api_run(const struct options *o, const struct queue_set *queues, struct err
 		.loop = ev_default_loop(EVFLAG_AUTO),
 		.options = o,
 		.queues = queues,
+		.routes = route_table,
+		.n_routes = route_n,
 		.started_at = clock_mono_us(),
 	};
 	struct topology_config redis;

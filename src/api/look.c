@@ -76,7 +76,7 @@ static void look_ask(struct look *l)
 	look_step(l);
 }
 
-void look_run(struct request *r, look_fn *fn)
+void look_run(struct request *r, bool counts, look_fn *fn)
 {
 	struct look *l = mem_zalloc(sizeof(*l));
 
@@ -84,5 +84,7 @@ void look_run(struct request *r, look_fn *fn)
 	l->fn = fn;
 	l->result = LINK_OK;
 	survey_init(&l->survey, r->api->options, r->api->queues);
+	if (counts)
+		survey_count(&l->survey);
 	look_ask(l);
 }

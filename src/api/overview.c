@@ -97,21 +97,24 @@ static const char *breaker_name(const struct survey_provider *p)
 	return survey_provider_closed(p) ? "CLOSED" : "HALF_OPEN";
 }
 
+void overview_write_breaker(struct buf *out, const struct survey_provider *p)
+{
+	jsonw_open(out, '{');
+	jsonw_pair(out, "state", breaker_name(p));
+	json_int(out, "failures", p->failures);
+	json_int(out, "opened", p->opened);
+	json_text_or_null(out, "reason", survey_provider_closed(p) ? NULL : p->reason);
+	json_int_or_null(out, "probeInMs", p->probe_ms);
+	jsonw_close(out, '}');
+}
+
 static void write_breakers(const struct survey *s, struct buf *out)
 {
 	jsonw_key(out, "circuitBreakers");
 	jsonw_open(out, '{');
 	for (size_t i = 0; i < s->n_providers; i++) {
-		const struct survey_provider *p = &s->providers[i];
-
-		jsonw_key(out, p->name);
-		jsonw_open(out, '{');
-		jsonw_pair(out, "state", breaker_name(p));
-		json_int(out, "failures", p->failures);
-		json_int(out, "opened", p->opened);
-		json_text_or_null(out, "reason", survey_provider_closed(p) ? NULL : p->reason);
-		json_int_or_null(out, "probeInMs", p->probe_ms);
-		jsonw_close(out, '}');
+		jsonw_key(out, s->providers[i].name);
+		overview_write_breaker(out, &s->providers[i]);
 	}
 	jsonw_close(out, '}');
 }
@@ -208,7 +211,7 @@ static void on_health(struct request *r, enum link_result result, const struct s
 
 void overview_health(struct request *r)
 {
-	look_run(r, on_health);
+	look_run(r, false, on_health);
 }
 
 static void on_breakers(struct request *r, enum link_result result, const struct survey *s)
@@ -226,7 +229,7 @@ static void on_breakers(struct request *r, enum link_result result, const struct
 
 void overview_breakers(struct request *r)
 {
-	look_run(r, on_breakers);
+	look_run(r, false, on_breakers);
 }
 
 static void on_queues(struct request *r, enum link_result result, const struct survey *s)
@@ -245,7 +248,7 @@ static void on_queues(struct request *r, enum link_result result, const struct s
 
 void overview_queues(struct request *r)
 {
-	look_run(r, on_queues);
+	look_run(r, false, on_queues);
 }
 
 /* --- /health/detailed -------------------------------------------------------------------------------------- */
@@ -342,7 +345,7 @@ static void on_info(void *data, enum link_result result, const redisReply *reply
 	/* It may not be allowed to us. */
 	if (result == LINK_OK && reply->str != NULL)
 		*(struct server_info *)r->data = read_info(reply);
-	look_run(r, on_detailed);
+	look_run(r, false, on_detailed);
 }
 
 void overview_detailed(struct request *r)
@@ -353,5 +356,5 @@ void overview_detailed(struct request *r)
 	command_clear(c);
 	command_str(c, "INFO");
 	if (!topology_send(r->api->redis, c, 0, on_info, r))
-		look_run(r, on_detailed);
+		look_run(r, false, on_detailed);
 }

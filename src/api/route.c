@@ -78,8 +78,8 @@ static void add_word(struct buf *list, const char *word)
 /* Fills r->route and r->param. *allow: the methods that the path has, when not this one. */
 static void find_route(struct request *r, struct buf *allow)
 {
-	for (size_t i = 0; i < route_n && r->route == NULL; i++) {
-		const struct route *route = &route_table[i];
+	for (size_t i = 0; i < r->api->n_routes && r->route == NULL; i++) {
+		const struct route *route = &r->api->routes[i];
 		const char *rest;
 
 		if (!matches(route, r->path, &rest))
@@ -135,7 +135,8 @@ static bool host_fits(const struct request *r)
 {
 	const char *host = request_get(r, "Host");
 
-	return auth_protects(&r->api->auth) || host == NULL || is_this_machine(host);
+	return r->api->any_host || auth_protects(&r->api->auth) || host == NULL ||
+	       is_this_machine(host);
 }
 
 void route_begin(struct request *r)

@@ -1,8 +1,10 @@
 /* routes.c - the table of routes (route.h). */
 #include "api/health.h"
 #include "api/lookup.h"
+#include "api/metrics.h"
 #include "api/operate.h"
 #include "api/overview.h"
+#include "api/provider_stats.h"
 #include "api/resend.h"
 #include "api/route.h"
 #include "api/send.h"
@@ -18,6 +20,8 @@ const struct route route_table[] = {
 	{"GET", "/health/detailed", SCOPE_READ, overview_detailed},
 	{"GET", "/circuit-breakers", SCOPE_READ, overview_breakers},
 	{"POST", "/circuit-breakers/reset", SCOPE_ADMIN, operate_reset},
+	{"GET", "/providers/stats", SCOPE_READ, provider_stats_run},
+	{"GET", "/metrics", SCOPE_READ, metrics_run},
 	{"GET", "/livez", SCOPE_NONE, health_live},
 	{"GET", "/readyz", SCOPE_NONE, health_ready},
 	{"GET", "/", SCOPE_NONE, health_index},

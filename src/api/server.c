@@ -16,6 +16,7 @@
 
 #include "api/api.h"
 #include "api/route.h"
+#include "api/traffic.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -48,6 +49,7 @@ struct server {
 	bool quiet, resumed, tls;
 	struct visitor_list timed; /* the longest first */
 	struct request_list requests;
+	struct traffic *traffic;
 	ev_io io;
 	ev_timer again, tick;
 	ev_prepare prepare;
@@ -216,6 +218,7 @@ static void on_completed(void *data, struct MHD_Connection *c, void **context,
 	          LOG_STR("route", r->route != NULL ? r->route->path : NULL),
 	          LOG_INT("status", code == MHD_REQUEST_TERMINATED_COMPLETED_OK ? r->status : 0),
 	          LOG_INT("us", clock_mono_us() - r->began_at));
+	traffic_note(s->traffic, r->route, r->status);
 	r->visitor->receiving = false;
 	visitor_wait(r->visitor);
 	s->bodies -= r->body.len;
@@ -388,7 +391,7 @@ void server_address(const struct request *r, char *out, size_t size)
 
 /* --- start and end ----------------------------------------------------------------------------------------- */
 
-static bool listen_on(struct server *s, const struct addrinfo *a)
+static bool listen_on(struct server *s, const struct addrinfo *a, bool alone)
 {
 	int on = 1, off = 0;
 
@@ -396,7 +399,8 @@ static bool listen_on(struct server *s, const struct addrinfo *a)
 	if (s->fd < 0)
 		return false;
 	setsockopt(s->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	setsockopt(s->fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+	if (!alone)
+		setsockopt(s->fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
 	if (a->ai_family == AF_INET6)
 		setsockopt(s->fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
 	if (bind(s->fd, a->ai_addr, a->ai_addrlen) == 0 && listen(s->fd, BACKLOG) == 0)
@@ -408,8 +412,9 @@ static bool listen_on(struct server *s, const struct addrinfo *a)
 	return false;
 }
 
-static bool server_listen(struct server *s, const char *host, int port, struct error *err)
+static bool server_listen(struct server *s, const struct server_config *c, struct error *err)
 {
+	const char *host = c->host;
 	struct addrinfo hints = {.ai_flags = AI_PASSIVE, .ai_socktype = SOCK_STREAM}, *list;
 	union {
 		struct sockaddr any;
@@ -420,21 +425,22 @@ static bool server_listen(struct server *s, const char *host, int port, struct e
 	char service[8], *shown;
 	int why;
 
-	snprintf(service, sizeof(service), "%d", port);
+	snprintf(service, sizeof(service), "%d", c->port);
 	why = getaddrinfo(*host != '\0' ? host : NULL, service, &hints, &list);
 	if (why != 0)
 		return error_set(err, "API_HOST %s: %s", host, gai_strerror(why));
 	/* `::` takes both kinds, where there is IPv6. */
 	for (const struct addrinfo *a = list; a != NULL && s->fd < 0; a = a->ai_next)
 		if (*host != '\0' || a->ai_family == AF_INET6)
-			(void)listen_on(s, a);
+			(void)listen_on(s, a, c->alone);
 	for (const struct addrinfo *a = list; a != NULL && s->fd < 0; a = a->ai_next)
-		(void)listen_on(s, a);
+		(void)listen_on(s, a, c->alone);
 	why = errno;
 	freeaddrinfo(list);
 	if (s->fd < 0) {
-		shown = mem_printf("%s:%d", *host != '\0' ? host : "*", port);
-		error_set(err, "cannot listen on %s: %s (PORT, API_HOST)", shown, strerror(why));
+		shown = mem_printf("%s:%d", *host != '\0' ? host : "*", c->port);
+		error_set(err, "cannot listen on %s: %s (%s, API_HOST)", shown, strerror(why),
+		          c->option);
 		mem_free(shown);
 		return false;
 	}
@@ -529,7 +535,7 @@ struct server *server_open(struct ev_loop *loop, struct api *api,
 	TAILQ_INIT(&s->timed);
 	TAILQ_INIT(&s->requests);
 	raise_file_limit();
-	if (!server_listen(s, config->host, config->port, err)) {
+	if (!server_listen(s, config, err)) {
 		mem_free(s);
 		return NULL;
 	}
@@ -538,6 +544,7 @@ struct server *server_open(struct ev_loop *loop, struct api *api,
 		mem_free(s);
 		return NULL;
 	}
+	s->traffic = traffic_new(api->routes, api->n_routes);
 	server_watch(s);
 	return s;
 }
@@ -550,6 +557,11 @@ int server_port(const struct server *s)
 size_t server_connections(const struct server *s)
 {
 	return s->n_visitors;
+}
+
+const struct traffic *server_traffic(const struct server *s)
+{
+	return s->traffic;
 }
 
 void server_quiesce(struct server *s)
@@ -585,5 +597,6 @@ void server_close(struct server *s)
 	ev_timer_stop(s->loop, &s->tick);
 	ev_prepare_stop(s->loop, &s->prepare);
 	MHD_stop_daemon(s->daemon);
+	traffic_free(s->traffic);
 	mem_free(s);
 }

@@ -76,6 +76,8 @@ static const struct option table[] = {
 	 .help = "the worker's name, unique in the fleet; not set: host, process id, a random part"},
 	{"MAX_JOB_BYTES", OPTION_INT, AT(max_job_bytes), .def = "33554432", .min = 1024,
 	 .max = 536870912, .unit = "bytes", .help = "a larger job goes to the dead letters unread"},
+	{"METRICS_PORT", OPTION_INT, AT(metrics_port), .def = "0", .min = 0, .max = 65535,
+	 .help = "where a worker serves /metrics, /livez and /readyz, at API_HOST, else at 127.0.0.1; 0: nowhere"},
 
 	{"MAX_RETRY_ATTEMPTS", OPTION_INT, AT(max_retry_attempts), .def = "3", .min = 1, .max = 100,
 	 .section = "The life of a mail",

@@ -1,18 +1,33 @@
 #include <stdio.h>
 
+#include "api/metrics_server.h"
 #include "cli/args.h"
 #include "cli/cmd.h"
+#include "fleet/queue_set.h"
 #include "fleet/worker.h"
 
 static int run(struct args *a)
 {
+	const struct options *o = &a->options;
+	struct metrics_server *page = NULL;
+	struct worker_guest guest;
+	struct queue_set set;
 	struct error err;
+	int code = CMD_OK;
 
 	if (a->n_words > 0)
 		return cmd_fail(CMD_USAGE, "worker takes no arguments, only flags");
-	if (!worker_run(&a->options, args_has(a, "drain"), false, &err))
+	if (!queue_set_load(&set, o, NULL, &err))
 		return cmd_fail(CMD_USAGE, "%s", err.text);
-	return CMD_OK;
+	if (o->metrics_port > 0) {
+		page = metrics_server_new(o, &set);
+		guest = metrics_server_guest(page);
+	}
+	if (!worker_run(o, args_has(a, "drain"), false, page ? &guest : NULL, &err))
+		code = cmd_fail(CMD_USAGE, "%s", err.text);
+	metrics_server_free(page);
+	queue_set_free(&set);
+	return code;
 }
 
 static const char *const flags[] = {"drain", NULL};

@@ -16,7 +16,7 @@
 #define USUAL_PROVIDERS "primary,secondary" /* what `up` calls its mocks */
 
 /* The questions of the first round, each queue's behind those of the fleet. */
-enum { FLEET_TIME, FLEET_CONTROL, FLEET_N };
+enum { FLEET_TIME, FLEET_CONTROL, FLEET_STATS, FLEET_N };
 /* Of the second: workers, then two for each queue, then one for each provider. */
 #define SECOND_FLEET 1
 #define SECOND_QUEUE 2
@@ -34,6 +34,7 @@ enum queue_question {
 	Q_FIRST_DEAD,
 	Q_NEXT_MOVED,
 	Q_NEXT,
+	Q_STATS,
 	Q_N
 };
 
@@ -55,6 +56,7 @@ static const struct {
 	[Q_FIRST_DEAD] = {"ZRANGE", KEY(dead), {"0", "0", "WITHSCORES"}},
 	[Q_NEXT_MOVED] = {"LINDEX", KEY(arrivals), {"-1"}},
 	[Q_NEXT] = {"LINDEX", KEY(list), {"-1"}},
+	[Q_STATS] = {"HGETALL", KEY(stats), {NULL}},
 };
 
 static void ask_queue(const struct survey_queue *q, size_t i, struct command *c)
@@ -82,6 +84,18 @@ static char *status_of(const struct survey *s, const redisReply *payload)
 		name = keys_status(s->options->key_prefix, key);
 	mem_free(key);
 	return name;
+}
+
+static void take_queue_stats(struct survey_queue *q, const redisReply *r)
+{
+	size_t cell;
+
+	for (size_t f = 0; r->type == REDIS_REPLY_ARRAY && f + 1 < r->elements; f += 2) {
+		const char *field = value_text_at(r, f);
+
+		if (field != NULL && stats_find(false, field, &cell))
+			q->counts[cell] = value_int_at(r, f + 1);
+	}
 }
 
 static void take_queue(const struct survey *s, struct survey_queue *q, enum queue_question i,
@@ -113,6 +127,9 @@ static void take_queue(const struct survey *s, struct survey_queue *q, enum queu
 	case Q_NEXT_MOVED:
 	case Q_NEXT:
 		q->next[i - Q_NEXT_MOVED] = status_of(s, r);
+		break;
+	case Q_STATS:
+		take_queue_stats(q, r);
 		break;
 	case Q_N:
 		break;
@@ -204,6 +221,7 @@ static void take_provider(const struct survey *s, struct survey_provider *p, con
 	p->reason = reason != NULL && *reason != '\0' ? mem_strdup(reason) : NULL;
 	p->failures = value_int_at(r, 1);
 	p->opened = value_int_at(r, 6);
+	p->tat = value_int_at(r, 7);
 	if (state != NULL && strcmp(state, "open") == 0)
 		p->probe_ms = wait_until(s->now, value_int_at(r, 2) + value_int_at(r, 3));
 	if (throttled_until > s->now)
@@ -213,6 +231,35 @@ static void take_provider(const struct survey *s, struct survey_provider *p, con
 bool survey_provider_closed(const struct survey_provider *p)
 {
 	return strcmp(p->state, "closed") == 0;
+}
+
+int64_t survey_provider_tokens(const struct survey *s, const struct survey_provider *p)
+{
+	int64_t now = s->now * 1000, depth = p->interval_us * p->burst;
+	int64_t from = p->tat > now ? p->tat : now;
+
+	/* permit.lua: from is when it will be full again. */
+	if (p->interval_us <= 0 || now + depth <= from)
+		return 0;
+	return (now + depth - from) / p->interval_us;
+}
+
+/* "primary:attempts:sent", "primary:burst" */
+static void take_provider_stat(struct survey *s, const char *field, int64_t value)
+{
+	size_t n = strcspn(field, ":"), cell;
+	struct survey_provider *p = field[n] == ':' ? add_provider(s, field, n) : NULL;
+
+	if (p == NULL)
+		return;
+	p->known = true;
+	field += n + 1;
+	if (strcmp(field, "interval") == 0)
+		p->interval_us = value;
+	else if (strcmp(field, "burst") == 0)
+		p->burst = value;
+	else if (stats_find(true, field, &cell))
+		p->counts[cell] = value;
 }
 
 /* --- switches -------------------------------------------------------------------------------------------- */
@@ -274,6 +321,11 @@ void survey_free(struct survey *s)
 	memset(s, 0, sizeof(*s));
 }
 
+void survey_count(struct survey *s)
+{
+	s->counts = true;
+}
+
 size_t survey_questions(const struct survey *s, int round)
 {
 	if (round == 0)
@@ -306,6 +358,15 @@ static void ask_workers(const struct survey *s, struct command *c)
 	mem_free(key);
 }
 
+static void ask_stats(const struct survey *s, struct command *c)
+{
+	char *key = keys_stats(s->options->key_prefix);
+
+	command_str(c, "HGETALL");
+	command_str(c, key);
+	mem_free(key);
+}
+
 static void ask_control(const struct survey *s, struct command *c)
 {
 	char *key = keys_control(s->options->key_prefix);
@@ -315,15 +376,25 @@ static void ask_control(const struct survey *s, struct command *c)
 	mem_free(key);
 }
 
+/* Without the stats there is still the rest. */
+static bool is_stats(int round, const struct survey_queue *q, size_t i)
+{
+	return round == 0 && (q != NULL ? (i - FLEET_N) % Q_N == Q_STATS : i == FLEET_STATS);
+}
+
 bool survey_ask(const struct survey *s, int round, size_t i, struct command *c)
 {
 	const struct survey_queue *q = queue_of(s, round, i);
 
 	command_clear(c);
+	if (is_stats(round, q, i) && !s->counts)
+		return false;
 	if (round == 0 && q != NULL) {
 		ask_queue(q, (i - FLEET_N) % Q_N, c);
 	} else if (round == 0 && i == FLEET_TIME) {
 		command_str(c, "TIME");
+	} else if (round == 0 && i == FLEET_STATS) {
+		ask_stats(s, c);
 	} else if (round == 0) {
 		ask_control(s, c);
 	} else if (i < SECOND_FLEET) {
@@ -351,6 +422,10 @@ void survey_take(struct survey *s, int round, size_t i, const redisReply *r)
 		take_queue(s, q, (i - FLEET_N) % Q_N, r);
 	} else if (round == 0 && i == FLEET_TIME) {
 		s->now = value_int_at(r, 0) * 1000 + value_int_at(r, 1) / 1000;
+	} else if (round == 0 && i == FLEET_STATS) {
+		for (size_t f = 0; r->type == REDIS_REPLY_ARRAY && f + 1 < r->elements; f += 2)
+			if (value_text_at(r, f) != NULL)
+				take_provider_stat(s, value_text_at(r, f), value_int_at(r, f + 1));
 	} else if (round == 0) {
 		for (size_t f = 0; r->type == REDIS_REPLY_ARRAY && f + 1 < r->elements; f += 2)
 			take_switch(s, value_text_at(r, f), value_text_at(r, f + 1));
@@ -368,6 +443,8 @@ bool survey_fail(struct survey *s, int round, size_t i, const char *error)
 {
 	struct survey_queue *q = queue_of(s, round, i);
 
+	if (is_stats(round, q, i))
+		return true;
 	if (q == NULL || strstr(error, "WRONGTYPE") == NULL)
 		return false;
 	if (q->error == NULL)

@@ -133,9 +133,14 @@ static void worker_reroute(struct worker *w)
 	w->reweighed = false;
 }
 
+bool worker_stopping(const struct worker *w)
+{
+	return w->stopping;
+}
+
 /* ---- the turn of the loop ---------------------------------------------------------------------- */
 
-static size_t worker_tasks(const struct worker *w)
+size_t worker_tasks(const struct worker *w)
 {
 	size_t n = 0;
 
@@ -465,7 +470,9 @@ static bool worker_start(struct worker *w, struct error *err)
 
 static void worker_stop(struct worker *w)
 {
-	if (ev_is_active(&w->tick)) {
+	bool opened = ev_is_active(&w->tick);
+
+	if (opened) {
 		worker_unwatch(w);
 		heartbeat_leave(&w->heartbeat, w->redis);
 		stats_flush(&w->stats, w->redis);
@@ -475,6 +482,8 @@ static void worker_stop(struct worker *w)
 		doorbell_close(&w->queues[i]->doorbell);
 	if (w->redis)
 		topology_close(w->redis);
+	if (opened && w->guest)
+		w->guest->close(w->guest->data);
 	for (size_t i = 0; i < w->n_queues; i++)
 		queue_free(w->queues[i]);
 	for (size_t i = 0; i < w->n_gates; i++)
@@ -485,13 +494,15 @@ static void worker_stop(struct worker *w)
 	mem_free(w->name);
 }
 
-bool worker_run(const struct options *o, bool until_empty, bool allow_mocks, struct error *err)
+bool worker_run(const struct options *o, bool until_empty, bool allow_mocks,
+                const struct worker_guest *guest, struct error *err)
 {
 	struct worker w = {
 		.loop = ev_default_loop(EVFLAG_AUTO),
 		.options = o,
 		.until_empty = until_empty,
 		.allow_mocks = allow_mocks,
+		.guest = guest,
 		.err = err,
 	};
 	bool ok;
@@ -508,6 +519,8 @@ bool worker_run(const struct options *o, bool until_empty, bool allow_mocks, str
 		log_info("worker_started", LOG_INT("queues", (int64_t)w.n_queues),
 		         LOG_INT("providers", (int64_t)w.n_gates),
 		         LOG_INT("concurrency", o->concurrency));
+		if (guest)
+			guest->open(guest->data, &w, w.loop, w.redis);
 		ev_run(w.loop, 0);
 		ok = !w.failed;
 		log_info("worker_ended", LOG_INT("left", (int64_t)worker_tasks(&w)));

@@ -341,7 +341,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ev_idle_init(&idle, on_turn);
 	idle.data = &idle;
 	ev_idle_start(loop, &idle);
-	FUZZ_REQUIRE(worker_run(&options, false, true, &err));
+	FUZZ_REQUIRE(worker_run(&options, false, true, NULL, &err));
 	ev_idle_stop(loop, &idle);
 	FUZZ_REQUIRE(TAILQ_EMPTY(&fuzz_links) && TAILQ_EMPTY(&fuzz_line_of_calls));
 	clock_set_source(NULL);
