@@ -45,8 +45,11 @@ HARDEN_LD := -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 # Asked of pkg-config when the first recipe needs them and not before: `make help` and `make deps`
 # work where neither pkg-config nor the libraries are there yet.
 LIBRARIES  := hiredis libcjson gmime-3.0 libcurl libssl libcrypto libcares libmicrohttpd libjwt
-PKG_CFLAGS  = $(call once,PKG_CFLAGS,$(PKG_CONFIG) --cflags $(LIBRARIES))
-PKG_LIBS    = $(call once,PKG_LIBS,$(PKG_CONFIG) --libs $(LIBRARIES)) -lev
+PKG_CFLAGS  = $(call once,PKG_CFLAGS,$(PKG_CONFIG) --cflags $(LIBRARIES) && echo $(TLS_FLAG))
+PKG_LIBS    = $(call once,PKG_LIBS,$(PKG_CONFIG) --libs $(LIBRARIES) $(TLS_LIBRARY)) -lev
+# TLS to Redis where hiredis has it: 1.0 or later.
+TLS_FLAG    = `$(PKG_CONFIG) --exists hiredis_ssl && echo -DREDIS_TLS`
+TLS_LIBRARY = `$(PKG_CONFIG) --exists hiredis_ssl && echo hiredis_ssl`
 TEST_LIBS   = $(call once,TEST_LIBS,$(PKG_CONFIG) --libs cmocka)
 once = $(if $(once_$1),,$(eval once_$1 := $$(or $$(strip $$(shell $2)),$$(error libraries are \
        missing: run "make deps"))))$(once_$1)

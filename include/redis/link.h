@@ -58,12 +58,13 @@ struct link_config {
 	int database;
 	int timeout_ms; /* to connect, and for each command's answer; 5000 until it is set */
 	char *name;     /* CLIENT SETNAME; "" none; mem_free'd by link_config_free */
+	struct ssl_ctx_st *tls; /* NULL: none (secure.h) */
 	bool bare;      /* any server will do, also a replica or a Sentinel: no ROLE, no scripts */
 	bool cluster;   /* a node of a cluster: what it says of a slot (MOVED, ASK, TRYAGAIN, CLUSTERDOWN)
 	                 * is LINK_AGAIN for the one who asked, and the link stays up */
 };
 
-/* All strings are copied; `to` is overwritten. */
+/* All strings are copied, tls is shared; `to` is overwritten. */
 void link_config_copy(struct link_config *to, const struct link_config *from);
 void link_config_free(struct link_config *c);
 

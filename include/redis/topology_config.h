@@ -5,6 +5,8 @@
  *     redis+sentinel://[[user]:password@]host[:port],…/master-name[/db]
  *         ?sentinel_user=, ?sentinel_password=: of the Sentinels, where they have one
  *     redis+cluster://[[user]:password@]host[:port],…
+ *     rediss://…: as redis://, over TLS; and ?tls=1 with Sentinel and Cluster. Then also
+ *         ?tls_ca=FILE (else what the system trusts), ?tls_cert=FILE&tls_key=FILE, ?tls_verify=0
  *
  * User and password are those of the Redis servers. Ports: 6379, of a Sentinel 26379. */
 #ifndef REDIS_TOPOLOGY_CONFIG_H

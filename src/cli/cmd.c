@@ -33,7 +33,7 @@ bool cmd_connect(const struct options *o, struct sync **s, int *code)
 	struct error err;
 
 	if (!topology_config_parse(&config, o->redis_url, &err)) {
-		*code = cmd_fail(CMD_USAGE, "REDIS_URL: %s", err.text);
+		*code = cmd_fail(CMD_USAGE, "%s", err.text);
 		return false;
 	}
 	config.link.timeout_ms = (int)o->command_timeout;

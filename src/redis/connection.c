@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "redis/resolve.h"
+#include "redis/secure.h"
 
 #define MAX_ADDRESSES 16
 /* hiredis throws away a read buffer above this once it is empty. Its own 16 KB would make it
@@ -102,7 +103,9 @@ static void on_disconnect(const redisAsyncContext *ac, int status)
 	(void)status;
 	if (!c)
 		return;
-	error_set(&c->reason, "%s", ac->c.errstr[0] ? ac->c.errstr : "the connection was closed");
+	if (!c->config->tls || !secure_reason(&c->reason))
+		error_set(&c->reason, "%s",
+		          ac->c.errstr[0] ? ac->c.errstr : "the connection was closed");
 	forget_context(c);
 	c->failed = true;
 }
@@ -289,6 +292,14 @@ static void advance(struct connection *c)
 	}
 	if (!c->connected || c->open)
 		return;
+	if (c->config->tls &&
+	    !secure_start(&c->ac->c, c->config->tls, c->config->host, &c->reason)) {
+		free_context(c);
+		c->failed = true;
+		c->open = true; /* no use to try another of its addresses */
+		c->events->lost(c->data, c->reason.text);
+		return;
+	}
 	c->open = true;
 	ev_timer_stop(c->loop, &c->limit);
 	ev_prepare_start(c->loop, &c->flusher);

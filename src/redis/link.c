@@ -12,6 +12,7 @@
 #include "redis/connection.h"
 #include "redis/greeting.h"
 #include "redis/link_error.h"
+#include "redis/secure.h"
 
 #define BACKOFF_FIRST_MS 50
 #define BACKOFF_MAX_MS 5000
@@ -478,6 +479,7 @@ void link_config_copy(struct link_config *to, const struct link_config *from)
 	to->user = mem_strdup(from->user);
 	to->password = mem_strdup(from->password);
 	to->name = mem_strdup(from->name);
+	to->tls = secure_share(from->tls);
 }
 
 void link_config_free(struct link_config *c)
@@ -489,6 +491,7 @@ void link_config_free(struct link_config *c)
 	mem_free(c->user);
 	mem_free(c->password);
 	mem_free(c->name);
+	secure_free(c->tls);
 	memset(c, 0, sizeof(*c));
 }
 

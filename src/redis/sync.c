@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "redis/greeting.h"
+#include "redis/secure.h"
 #include "redis/sentinel.h"
 
 struct sync {
@@ -33,7 +34,9 @@ static bool connect_context(struct sync *s, struct error *err)
 		                 c ? c->errstr : "out of memory");
 	if (redisSetTimeout(c, limit) != REDIS_OK)
 		return error_set(err, "Redis at %s: %s", s->where, c->errstr);
-	return true;
+	if (!config->tls || secure_start(c, config->tls, config->host, err))
+		return true;
+	return error_prefix(err, "Redis at %s", s->where);
 }
 
 static bool lost(struct sync *s, struct error *err)

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/uri.h"
+#include "redis/secure.h"
 
 #define DEFAULT_PORT 6379
 #define DEFAULT_SENTINEL_PORT 26379
@@ -18,6 +19,7 @@ static const struct {
 	enum topology_kind kind;
 } schemes[] = {
 	{"redis", TOPOLOGY_ONE},
+	{"rediss", TOPOLOGY_ONE},
 	{"unix", TOPOLOGY_ONE},
 	{"redis+sentinel", TOPOLOGY_SENTINEL},
 	{"redis+cluster", TOPOLOGY_CLUSTER},
@@ -32,12 +34,11 @@ static bool parse_scheme(struct topology_config *c, const char *scheme, struct e
 		return c->kind != TOPOLOGY_CLUSTER ||
 		       error_set(err, "%s:// is not supported yet", scheme);
 	}
-	if (strcmp(scheme, "rediss") == 0)
-		return error_set(err, "rediss:// is not supported yet");
-	return error_set(err,
-	                 "\"%.32s\" is no scheme of a Redis URL; use redis://host:port, "
-	                 "unix:///path, redis+sentinel://hosts/name or redis+cluster://hosts",
-	                 scheme);
+	return error_set(
+		err,
+		"\"%.32s\" is no scheme of a Redis URL; use redis://host:port, "
+		"rediss://host:port, unix:///path, redis+sentinel://hosts/name or redis+cluster://hosts",
+		scheme);
 }
 
 /* "" and "/" mean 0. */
@@ -158,6 +159,29 @@ static const char *given(const char *value)
 	return value ? value : "";
 }
 
+static bool parse_tls(struct topology_config *c, struct uri *u, struct error *err)
+{
+	long on = strcmp(u->scheme, "rediss") == 0, verify = 1;
+	struct secure_files files;
+
+	if (c->kind != TOPOLOGY_ONE && !uri_param_int(u, "tls", 0, 1, &on, err))
+		return false;
+	if (on == 0)
+		return true;
+	if (!uri_param_int(u, "tls_verify", 0, 1, &verify, err))
+		return false;
+	files = (struct secure_files){
+		.ca = uri_param(u, "tls_ca"),
+		.cert = uri_param(u, "tls_cert"),
+		.key = uri_param(u, "tls_key"),
+		.any_certificate = verify == 0,
+	};
+	if (files.key && !files.cert)
+		return error_set(err, "tls_key goes with tls_cert");
+	c->link.tls = secure_new(&files, err);
+	return c->link.tls != NULL;
+}
+
 static bool parse_params(struct topology_config *c, struct uri *u, struct error *err)
 {
 	long database = 0;
@@ -171,6 +195,8 @@ static bool parse_params(struct topology_config *c, struct uri *u, struct error 
 		c->sentinel_user = mem_strdup(given(uri_param(u, "sentinel_user")));
 		c->sentinel_password = mem_strdup(given(uri_param(u, "sentinel_password")));
 	}
+	if (!parse_tls(c, u, err))
+		return false;
 	const char *unused = uri_unused(u);
 	if (unused)
 		return error_set(err, "there is no parameter \"%.64s\"", unused);

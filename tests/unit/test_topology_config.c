@@ -81,7 +81,14 @@ static void test_bad_urls_are_refused_with_the_reason(void **state)
 {
 	char longer[256];
 	(void)state;
-	assert_refused("rediss://h", "not supported yet");
+#ifdef REDIS_TLS
+	assert_refused("rediss://h?tls_ca=/nowhere", "tls_ca /nowhere");
+	assert_refused("rediss://h?tls_key=/nowhere", "goes with tls_cert");
+#else
+	assert_refused("rediss://h", "built without");
+	assert_refused("redis+sentinel://h/m?tls=1", "built without");
+#endif
+	assert_refused("redis://h?tls=1", "\"tls\"");
 	assert_refused("redis+sentinel://a,b", "needs the name");
 	assert_refused("redis+sentinel://a,b/", "needs the name");
 	assert_refused("redis+sentinel:///mymaster", "needs the hosts");
