@@ -7,8 +7,10 @@
 #include "fleet/queue_set.h"
 #include "mail/job.h"
 #include "mail/json.h"
+#include "provider/carriers.h"
 
-static const struct options options = {.mail_from = (char *)"Shop <shop@x.org>"};
+static const struct options options = {.mail_from = (char *)"Shop <shop@x.org>",
+                                       .providers = (char *)""};
 static const struct queue_set queues = {.keys = {{.list = (char *)"mail:queue"}}, .n = 1};
 
 /* What is pushed is a job, under the key and with the content that the client was told of. */
@@ -63,9 +65,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct fuzz_bytes in = {data, size};
 	char *line = fuzz_line(&in);
 	const char *header_key = line != NULL && *line != '\0' ? line : NULL;
+	static struct carriers *carriers; /* of which none is known */
 	struct post *p;
 
-	p = post_new((const char *)in.at, in.left, header_key, &options, &queues);
+	if (carriers == NULL)
+		carriers = carriers_open(&options);
+	p = post_new((const char *)in.at, in.left, header_key, &options, &queues, carriers);
 	check(p, header_key);
 	post_free(p);
 	p = post_new_trusted((const char *)in.at, in.left, &options, &queues);

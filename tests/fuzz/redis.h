@@ -226,6 +226,27 @@ bool topology_send(struct topology *t, struct command *c, int deadline_ms, link_
 	return fuzz_send(t, c, fn, data);
 }
 
+bool topology_send_waiting(struct topology *t, struct command *c, int64_t replicas, int ms,
+                           link_fn *fn, link_fn *waited, void *data)
+{
+	struct command wait;
+	bool sent = fuzz_send(t, c, fn, data);
+
+	command_init(&wait);
+	command_str(&wait, "WAIT");
+	command_int(&wait, replicas);
+	command_int(&wait, ms);
+	FUZZ_REQUIRE(!sent || fuzz_send(t, &wait, waited, data));
+	command_free(&wait);
+	return sent;
+}
+
+bool topology_has_replicas(enum link_result result, const redisReply *reply, int64_t replicas)
+{
+	return result == LINK_OK && reply->type == REDIS_REPLY_INTEGER &&
+	       reply->integer >= replicas;
+}
+
 void topology_send_everywhere(struct topology *t, struct command *c, link_fn *fn, void *data)
 {
 	(void)fuzz_send(t, c, fn, data);
