@@ -77,6 +77,15 @@ struct options {
 	char *tls_key_file;         /* TLS_KEY_FILE */
 	char *cors_origins;         /* CORS_ORIGINS       "" none; "*" all; comma separated */
 	int64_t bulk_max;           /* BULK_MAX           100, 1 - 10000 */
+	/* webhooks */
+	char *webhook_url;             /* WEBHOOK_URL           "" none: told of all mails whose job names none */
+	char *webhook_secret;          /* WEBHOOK_SECRET        "" no webhooks; whsec_<base64>, up to four */
+	char *webhook_events;          /* WEBHOOK_EVENTS        sent,failed,held,retrying */
+	char *webhook_allow;           /* WEBHOOK_ALLOW         "" only WEBHOOK_URL's host */
+	bool webhook_allow_private;    /* WEBHOOK_ALLOW_PRIVATE 0 */
+	int64_t webhook_concurrency;   /* WEBHOOK_CONCURRENCY   20, 1 - 1000, per worker */
+	int64_t webhook_timeout;       /* WEBHOOK_TIMEOUT       15000 ms, 100 - 120000 */
+	char *webhook_retries;         /* WEBHOOK_RETRIES       the pauses between attempts */
 	/* logs */
 	int64_t log_level;          /* LOG_LEVEL          debug | info | warn | error */
 	int64_t log_format;         /* LOG_FORMAT         "" = text on a terminal, else json */
@@ -98,6 +107,10 @@ void options_free(struct options *o); /* wipes secrets */
 /* The DSN of provider `name`: a new string (mem_free; mem_wipe it first), or NULL when it is not
  * configured. False: err says why (both NAME and NAME_FILE, an unreadable file). */
 bool options_provider_dsn(const char *name, char **dsn, struct error *err) MUST_CHECK;
+
+/* A text option as options_load would find it now: after options_forget SIGHUP reads secrets anew. A
+ * new string (mem_free; mem_wipe it first). */
+bool options_text(const char *name, char **value, struct error *err) MUST_CHECK;
 
 /* For --help (a person's layout) and for the README (a Markdown table). */
 void options_help(FILE *out);

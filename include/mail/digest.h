@@ -19,6 +19,9 @@ void digest_add_count(size_t n); /* as eight bytes, big end first */
 void digest_add_field(const void *bytes, size_t n);
 void digest_end(unsigned char out[DIGEST_SIZE]);
 
+/* HMAC-SHA256 (RFC 2104) of a text; out may be the key. */
+void digest_hmac(unsigned char out[DIGEST_SIZE], const void *key, size_t key_len, const void *text, size_t n);
+
 /* n bytes as text without padding, NUL-terminated: base64url takes (n * 8 + 5) / 6 characters,
  * base32 (lower case) (n * 8 + 4) / 5. */
 void digest_base64url(char *out, const unsigned char *bytes, size_t n);

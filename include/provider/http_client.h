@@ -15,7 +15,8 @@
  *
  * Redirects are not followed, certificates are always verified, names are looked up in threads
  * (the loop never waits for one, also not when the request is given up), and proxies are taken from
- * the environment as libcurl does (https_proxy, no_proxy). One client serves one server. */
+ * the environment as libcurl does (https_proxy, no_proxy) unless `direct` says otherwise. One client
+ * serves one server, or (`direct`) whichever its URLs name. */
 #ifndef PROVIDER_HTTP_CLIENT_H
 #define PROVIDER_HTTP_CLIENT_H
 
@@ -42,6 +43,10 @@ struct http_config {
 	long send_ms;        /* from then until everything but the last byte has left */
 	long reply_ms;       /* from the release until the whole reply is there */
 	long idle_ms;        /* a connection without work is not used again after that */
+	bool direct;         /* never by a proxy */
+	bool public_only;    /* only to public addresses (public_address.h), whatever the name says: looked at
+	                      * when the socket is opened, so that no second look-up can come between. Goes
+	                      * with direct */
 };
 
 enum http_end {
@@ -59,6 +64,7 @@ enum http_end {
 struct http_result {
 	enum http_end end;
 	bool passed; /* the last byte may have left: the server may have acted */
+	bool refused; /* with HTTP_END_CONNECT: by us, for its address is not a public one (public_only) */
 	const struct http_reply *reply; /* of HTTP_END_REPLY */
 	char why[HTTP_MAX_WHY];         /* of all others, for people */
 };
@@ -92,6 +98,7 @@ struct http_request {
 	bool resumed;       /* answered early: goes on for the rest of the answer */
 	bool overlong;      /* the reply was cut off */
 	bool timed_out;
+	bool refused;       /* an address of it was not public */
 	bool over;          /* libcurl has finished with `rc` */
 	CURLcode rc;
 	struct http_reply reply;

@@ -3,12 +3,10 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "base/clock.h"
+#include "mail/timestamp.h"
 #include "provider/jsonw.h"
-
-#define MAX_TIME_MS INT64_C(253402300799999) /* the last millisecond of the year 9999 */
 
 void json_int(struct buf *b, const char *name, int64_t n)
 {
@@ -52,16 +50,15 @@ void json_text_or_null(struct buf *b, const char *name, const char *s)
 
 void json_time(struct buf *b, const char *name, int64_t epoch_ms)
 {
-	time_t seconds = (time_t)(epoch_ms / 1000);
-	struct tm tm;
+	char text[TIMESTAMP_RFC3339_SIZE];
 
 	jsonw_key(b, name);
-	if (epoch_ms <= 0 || epoch_ms > MAX_TIME_MS || gmtime_r(&seconds, &tm) == NULL) {
+	if (epoch_ms <= 0 || epoch_ms > TIMESTAMP_MAX_MS) {
 		buf_add_str(b, "null");
 		return;
 	}
-	buf_addf(b, "\"%04d-%02d-%02dT%02d:%02d:%02d.%03dZ\"", tm.tm_year + 1900, tm.tm_mon + 1,
-	         tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(epoch_ms % 1000));
+	timestamp_rfc3339(text, epoch_ms);
+	jsonw_str(b, text);
 }
 
 void json_now(struct buf *b, const char *name)

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 static bool is_digit(char c)
 {
@@ -56,4 +57,31 @@ bool number_double(const char *text, double *out)
 	if (*text == '-')
 		*out = -*out;
 	return true;
+}
+
+bool number_duration(const char *text, int64_t *ms)
+{
+	static const struct {
+		const char *name;
+		int64_t ms;
+	} units[] = {{"", 1}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
+	size_t digits = strspn(text, "0123456789");
+	char number[24];
+	int64_t n, product;
+
+	if (digits >= sizeof(number))
+		return false;
+	memcpy(number, text, digits);
+	number[digits] = '\0';
+	if (!number_int(number, &n))
+		return false;
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (strcmp(text + digits, units[i].name) != 0)
+			continue;
+		if (__builtin_mul_overflow(n, units[i].ms, &product))
+			return false;
+		*ms = product;
+		return true;
+	}
+	return false;
 }

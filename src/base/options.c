@@ -162,6 +162,24 @@ static const struct option table[] = {
 	{"CORS_ORIGINS", OPTION_TEXT, AT(cors_origins), .def = "", .max = 4096,
 	 .help = "web pages that may use the API, as in https://shop.example; * is all"},
 
+	{"WEBHOOK_URL", OPTION_TEXT, AT(webhook_url), .def = "", .max = 2048, .section = "Webhooks",
+	 .help = "is told what became of the mails whose job has no webhookUrl"},
+	{"WEBHOOK_SECRET", OPTION_TEXT, AT(webhook_secret), .def = "", .max = 4096, .secret = true,
+	 .help = "signs webhooks: whsec_ and the base64 of 24 to 64 bytes; two, with a comma between, while it is "
+	         "changed. Without one no webhook is sent"},
+	{"WEBHOOK_EVENTS", OPTION_TEXT, AT(webhook_events), .def = "sent,failed,held,retrying", .max = 256,
+	 .help = "what is told, of sent, failed, held, retrying, scheduled, cancelled"},
+	{"WEBHOOK_ALLOW", OPTION_TEXT, AT(webhook_allow), .def = "", .max = 4096,
+	 .help = "hosts that a job's webhookUrl may name, as in hooks.example.com,*.example.org; * is all"},
+	{"WEBHOOK_ALLOW_PRIVATE", OPTION_SWITCH, AT(webhook_allow_private), .def = "0",
+	 .help = "webhooks may go to addresses that are not public, and over plain http"},
+	{"WEBHOOK_CONCURRENCY", OPTION_INT, AT(webhook_concurrency), .def = "20", .min = 1, .max = 1000,
+	 .help = "webhooks in flight per worker, apart from CONCURRENCY"},
+	{"WEBHOOK_TIMEOUT", OPTION_INT, AT(webhook_timeout), .def = "15000", .min = 100, .max = 120000,
+	 .unit = "ms", .help = "how long an endpoint may take to answer"},
+	{"WEBHOOK_RETRIES", OPTION_TEXT, AT(webhook_retries), .def = "5s,5m,30m,2h,5h,10h,14h,20h,24h",
+	 .max = 256, .help = "the pauses after a webhook's failed attempts; after the last it is a dead letter"},
+
 	{"LOG_LEVEL", OPTION_CHOICE, AT(log_level), .def = "info",
 	 .choices = "debug info warn error", .section = "Logs", .help = "the least that is logged"},
 	{"LOG_FORMAT", OPTION_CHOICE, AT(log_format), .def = "", .choices = "json text",
@@ -497,6 +515,22 @@ bool options_provider_dsn(const char *name, char **dsn, struct error *err)
 		ok = setting_get(option, true, dsn, err);
 	mem_free(option);
 	return ok;
+}
+
+bool options_text(const char *name, char **value, struct error *err)
+{
+	for (size_t i = 0; i < N_OPTIONS; i++) {
+		const struct option *o = &table[i];
+		struct options read = {0};
+
+		if (strcmp(o->name, name) != 0)
+			continue;
+		if (!load_one(&read, o, err))
+			return false;
+		*value = *(char **)((char *)&read + o->offset);
+		return true;
+	}
+	return error_set(err, "there is no option %s", name);
 }
 
 void options_forget(void)

@@ -281,29 +281,6 @@ bool uri_param_int(struct uri *u, const char *name, long min, long max, long *ou
 	return true;
 }
 
-/* "1500ms", "30s", "5m", "1500" */
-static bool parse_ms(const char *text, int64_t *ms)
-{
-	static const struct {
-		const char *name;
-		int64_t ms;
-	} units[] = {{"", 1}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
-	size_t digits = strspn(text, "0123456789");
-	char number[24];
-	int64_t n;
-
-	if (digits >= sizeof(number))
-		return false;
-	memcpy(number, text, digits);
-	number[digits] = '\0';
-	if (!number_int(number, &n))
-		return false;
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
-		if (strcmp(text + digits, units[i].name) == 0)
-			return !__builtin_mul_overflow(n, units[i].ms, ms);
-	return false;
-}
-
 bool uri_param_ms(struct uri *u, const char *name, long min, long max, long *out, struct error *err)
 {
 	const char *text = uri_param(u, name);
@@ -311,7 +288,7 @@ bool uri_param_ms(struct uri *u, const char *name, long min, long max, long *out
 
 	if (text == NULL)
 		return true;
-	if (!parse_ms(text, &ms) || ms < min || ms > max)
+	if (!number_duration(text, &ms) || ms < min || ms > max)
 		return error_set(err,
 		                 "%s must be a duration (1500ms, 30s, 5m) from %ldms to %ldms, "
 		                 "not \"%s\"",

@@ -7,6 +7,7 @@
 
 #include "base/number.h"
 #include "base/utf8.h"
+#include "mail/timestamp.h"
 
 #define SECOND INT64_C(1000)
 #define MINUTE (60 * SECOND)
@@ -80,16 +81,7 @@ const char *human_time(char out[HUMAN_SIZE], int64_t epoch_ms)
 
 const char *human_iso(char out[HUMAN_SIZE], int64_t epoch_ms)
 {
-	time_t seconds = (time_t)(epoch_ms / SECOND);
-	struct tm tm;
-	size_t n = 0;
-
-	if (gmtime_r(&seconds, &tm) != NULL)
-		n = strftime(out, HUMAN_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
-	if (n > 0)
-		snprintf(out + n, HUMAN_SIZE - n, ".%03dZ", (int)(epoch_ms % SECOND));
-	else
-		snprintf(out, HUMAN_SIZE, "%" PRId64, epoch_ms);
+	timestamp_rfc3339(out, epoch_ms);
 	return out;
 }
 

@@ -2,9 +2,12 @@
 
 #include <glib.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/mem.h"
 
 /* Short pieces are gathered: a call into OpenSSL costs more than digesting them. */
 static struct {
@@ -69,6 +72,17 @@ void digest_end(unsigned char out[DIGEST_SIZE])
 {
 	flush();
 	require(EVP_DigestFinal_ex(digest.ctx, out, NULL));
+}
+
+void digest_hmac(unsigned char out[DIGEST_SIZE], const void *key, size_t key_len, const void *text,
+                 size_t n)
+{
+	unsigned char result[EVP_MAX_MD_SIZE];
+	unsigned len = 0;
+
+	require(HMAC(EVP_sha256(), key, (int)key_len, text, n, result, &len) != NULL);
+	memcpy(out, result, DIGEST_SIZE);
+	mem_wipe(result, sizeof(result));
 }
 
 /* Groups of `width` bits, the first bits first, each as a letter of the alphabet. */

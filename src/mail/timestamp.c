@@ -121,20 +121,40 @@ bool timestamp_parse(const char *text, int64_t *ms)
 	return true;
 }
 
+static void split(int64_t ms, struct tm *tm)
+{
+	time_t seconds = (time_t)(ms / 1000);
+
+	gmtime_r(&seconds, tm);
+}
+
+static int64_t in_range(int64_t ms)
+{
+	if (ms < 0)
+		return 0;
+	return ms > TIMESTAMP_MAX_MS ? TIMESTAMP_MAX_MS : ms;
+}
+
+void timestamp_rfc3339(char out[TIMESTAMP_RFC3339_SIZE], int64_t ms)
+{
+	struct tm tm;
+
+	ms = in_range(ms);
+	split(ms, &tm);
+	snprintf(out, TIMESTAMP_RFC3339_SIZE, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ",
+	         (unsigned)(tm.tm_year + 1900) % 10000, (unsigned)(tm.tm_mon + 1) % 100,
+	         (unsigned)tm.tm_mday % 100, (unsigned)tm.tm_hour % 100, (unsigned)tm.tm_min % 100,
+	         (unsigned)tm.tm_sec % 100, (unsigned)(ms % 1000));
+}
+
 void timestamp_rfc5322(char out[TIMESTAMP_RFC5322_SIZE], int64_t ms)
 {
 	static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
 	static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
 	                                   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-	time_t seconds;
 	struct tm tm;
 
-	if (ms < 0)
-		ms = 0;
-	if (ms > TIMESTAMP_MAX_MS)
-		ms = TIMESTAMP_MAX_MS;
-	seconds = (time_t)(ms / 1000);
-	gmtime_r(&seconds, &tm);
+	split(in_range(ms), &tm);
 	/* Not strftime: names of days and months must not follow the locale. */
 	snprintf(out, TIMESTAMP_RFC5322_SIZE, "%s, %02d %s %d %02d:%02d:%02d +0000",
 	         days[tm.tm_wday], tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour,

@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "provider/http_multi.h"
+#include "provider/public_address.h"
 
 #define USER_AGENT "postrider/" POSTRIDER_VERSION
 
@@ -116,6 +117,18 @@ static int on_start(void *data, char *to_ip, char *from_ip, int to_port, int fro
 	(void)to_port;
 	(void)from_port;
 	return ++r->starts == 1 || r->call.get ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+}
+
+static curl_socket_t on_open(void *data, curlsocktype purpose, struct curl_sockaddr *a)
+{
+	struct http_request *r = data;
+
+	(void)purpose;
+	if (!public_address(&a->addr)) {
+		r->refused = true;
+		return CURL_SOCKET_BAD;
+	}
+	return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
 }
 
 static struct http_request *request_of(CURL *easy)
@@ -229,6 +242,12 @@ static bool prepare(struct http_request *r)
 		SET(CURLOPT_CAINFO, c->ca_file);
 		SET(CURLOPT_CAPATH, NULL);
 	}
+	if (c->config.direct)
+		SET(CURLOPT_PROXY, "");
+	if (c->config.public_only) {
+		SET(CURLOPT_OPENSOCKETFUNCTION, on_open);
+		SET(CURLOPT_OPENSOCKETDATA, r);
+	}
 	SET(CURLOPT_USERAGENT, USER_AGENT);
 	SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	SET(CURLOPT_NOSIGNAL, 1L);
@@ -247,7 +266,7 @@ static void start(struct http_request *r)
 	r->given = 0;
 	r->starts = 0;
 	r->held = r->released = r->hung_up = r->answered = r->resumed = r->overlong = false;
-	r->timed_out = r->over = false;
+	r->timed_out = r->refused = r->over = false;
 	r->passed = r->call.get;
 	r->error[0] = '\0';
 	http_reply_clear(&r->reply);
@@ -374,6 +393,9 @@ static void describe(struct http_request *r, struct http_result *result)
 		/* Once it is under way, these are about what came back. */
 		if (result->end == HTTP_END_CLIENT && r->starts > 0)
 			result->end = HTTP_END_LOST;
+		result->refused = r->refused && result->end == HTTP_END_CONNECT;
+		if (result->refused)
+			why = "its address is not a public one";
 	}
 	snprintf(result->why, sizeof(result->why), "%s", why);
 }

@@ -1,7 +1,5 @@
 #include "provider/sigv4.h"
 
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <string.h>
 #include <time.h>
 
@@ -45,21 +43,9 @@ static void add_hash(struct buf *out, const void *bytes, size_t n)
 	add_hex(out, hash);
 }
 
-/* out may be the key. */
-static void hmac(unsigned char out[DIGEST_SIZE], const void *key, size_t key_len, const char *text,
-                 size_t n)
-{
-	unsigned char result[EVP_MAX_MD_SIZE];
-	unsigned len = 0;
-
-	(void)HMAC(EVP_sha256(), key, (int)key_len, (const unsigned char *)text, n, result, &len);
-	memcpy(out, result, DIGEST_SIZE);
-	mem_wipe(result, sizeof(result));
-}
-
 static void hmac_text(unsigned char key[DIGEST_SIZE], const char *text)
 {
-	hmac(key, key, DIGEST_SIZE, text, strlen(text));
+	digest_hmac(key, key, DIGEST_SIZE, text, strlen(text));
 }
 
 static void signing_key(unsigned char out[DIGEST_SIZE], const struct sigv4_key *k, const char *date)
@@ -69,7 +55,7 @@ static void signing_key(unsigned char out[DIGEST_SIZE], const struct sigv4_key *
 
 	memcpy(first, "AWS4", 4);
 	memcpy(first + 4, k->secret, n);
-	hmac(out, first, 4 + n, date, strlen(date));
+	digest_hmac(out, first, 4 + n, date, strlen(date));
 	mem_wipe(first, sizeof(first));
 	hmac_text(out, k->region);
 	hmac_text(out, k->service);
@@ -125,7 +111,7 @@ void sigv4_sign(struct buf *headers, const struct sigv4_key *key, const struct s
 	buf_addf(&text, "AWS4-HMAC-SHA256\n%s\n%s\n", s.time, buf_str(&scope));
 	add_hash(&text, canonical.data, canonical.len);
 	signing_key(secret, key, s.date);
-	hmac(signature, secret, sizeof(secret), text.data, text.len);
+	digest_hmac(signature, secret, sizeof(secret), text.data, text.len);
 
 	buf_addf(headers, "X-Amz-Date: %s\n", s.time);
 	if (key->session_token[0] != '\0')

@@ -92,6 +92,7 @@ static void on_end(struct http_request *request, const struct http_result *resul
 	x->request = NULL;
 	x->end = result->end;
 	x->passed = result->passed;
+	x->refused = result->refused;
 	if (result->reply != NULL) {
 		x->status = result->reply->status;
 		x->complete = result->reply->complete;

@@ -36,7 +36,7 @@ struct exchange {
 	bool in_call; /* a callback came from within a call: not allowed */
 	/* of the result */
 	enum http_end end;
-	bool passed;
+	bool passed, refused;
 	int status;
 	bool complete;
 	size_t body_len;

@@ -86,6 +86,26 @@ static void test_double_refuses_what_is_not_just_a_number(void **state)
 	assert_true(d == 77);
 }
 
+static void test_durations(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t ms;
+	} good[] = {{"1500ms", 1500}, {"30s", 30000}, {"5m", 300000}, {"20h", 72000000}, {"7", 7}};
+	static const char *const bad[] = {"",   "s",    "-5s", "5 s",
+	                                  "5S", "1.5s", "5sm", "9223372036854775807h"};
+	int64_t ms = 77;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_false(number_duration(bad[i], &ms));
+	assert_int_equal(ms, 77);
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_true(number_duration(good[i].text, &ms));
+		assert_int_equal(ms, good[i].ms);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -93,6 +113,7 @@ int main(void)
 		cmocka_unit_test(test_int_refuses_what_is_not_just_a_number),
 		cmocka_unit_test(test_double_is_the_nearest_double),
 		cmocka_unit_test(test_double_refuses_what_is_not_just_a_number),
+		cmocka_unit_test(test_durations),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -117,6 +117,19 @@ static void test_writes_mail_dates(void **state)
 	assert_string_equal(text, "Fri, 31 Dec 9999 23:59:59 +0000");
 }
 
+static void test_writes_rfc3339(void **state)
+{
+	char text[TIMESTAMP_RFC3339_SIZE];
+
+	(void)state;
+	timestamp_rfc3339(text, INT64_C(1795514400009));
+	assert_string_equal(text, "2026-11-24T10:00:00.009Z");
+	timestamp_rfc3339(text, -5);
+	assert_string_equal(text, "1970-01-01T00:00:00.000Z");
+	timestamp_rfc3339(text, INT64_MAX);
+	assert_string_equal(text, "9999-12-31T23:59:59.999Z");
+}
+
 static void test_time_zone_of_the_machine_plays_no_part(void **state)
 {
 	char text[TIMESTAMP_RFC5322_SIZE];
@@ -140,6 +153,7 @@ int main(void)
 		cmocka_unit_test(test_refuses_everything_else),
 		cmocka_unit_test(test_agrees_with_the_calendar),
 		cmocka_unit_test(test_writes_mail_dates),
+		cmocka_unit_test(test_writes_rfc3339),
 		cmocka_unit_test(test_time_zone_of_the_machine_plays_no_part),
 	};
 
