@@ -39,6 +39,7 @@ struct queue {
 	struct queue_keys keys;
 	struct stats_row *stats; /* the worker's */
 	long weight;
+	size_t places;       /* of its own; 0: it shares those of CONCURRENCY by its weight */
 	struct doorbell doorbell;
 	bool paused;         /* by mail:control */
 	bool draining;       /* claims nothing more */

@@ -24,6 +24,7 @@
 
 struct gate;
 struct queue;
+struct webhook;
 struct worker;
 
 #define TASK_ID_LEN 16 /* hex digits: 64 random bits */
@@ -39,6 +40,7 @@ enum task_state {
 	TASK_BEGINNING, /* held before the last byte, asks for ownership (begin.lua) */
 	TASK_RELEASED,  /* the last byte may have left; status: sending, under this token */
 	TASK_FINISHING, /* writes what became of it (finish.lua) */
+	TASK_NOTIFYING, /* puts a webhook into its queue (notify.lua); status: written */
 	TASK_SETTLING,  /* ends the claim (settle.lua); status: written */
 	TASK_STATES
 };
@@ -52,6 +54,7 @@ enum task_event {
 	TASK_ON_BEGUN,    /* verdict is filled */
 	TASK_ON_DONE,     /* outcome is filled */
 	TASK_ON_FINISHED, /* verdict is filled */
+	TASK_ON_NOTIFIED,
 	TASK_ON_SETTLED,
 	TASK_ON_LOST,     /* a renewal was refused: another worker has it */
 	TASK_ON_OVERDUE,  /* the provider has held the last byte for too long (Redis is away) */
@@ -89,8 +92,10 @@ struct task {
 	int64_t renew_asked; /* boot clock, µs, of the renewal on its way; 0 none */
 	int64_t state_since; /* boot clock, µs */
 	int64_t claimed_at;  /* boot clock, µs */
+	bool adopted;        /* its last worker died with it in its hands, or was away */
 	bool lost;           /* a renewal was refused: it belongs to another now */
 
+	struct webhook *webhook; /* of a webhook's job, which has no mail: webhook.h; else NULL */
 	struct job *job; /* NULL when it is not valid */
 	char *status_key;  /* mail:status:<key>, or …:auto-<id> */
 	const char *key;   /* points into status_key */
@@ -120,6 +125,8 @@ struct task {
 
 	/* what finish and settle write */
 	struct decision decision;
+	bool notified;      /* its webhook is in the queue */
+	bool telling;       /* of what an adopted job's last worker did; then it goes on */
 	bool settle_lost;   /* settle's answer was lost: `gone` may be our own doing */
 	char *note_key;     /* of a job that is not read: the status under its own key, where its reason is noted, too; NULL none or done */
 	bool noting;        /* that is being written */
@@ -138,6 +145,12 @@ void task_advance(struct task *t, enum task_event event);
 
 /* Since when could its mail have been sent (accepted, first claimed, sendAt)? Redis's clock, ms. */
 int64_t task_since(const struct task *t);
+
+/* What mails and webhooks have in common. */
+void task_name_auto(struct task *t); /* its status is mail:status:auto-<id> */
+void task_decide_failed(struct task *t, const char *code, const char *text); /* `failed`, and buried */
+void task_finish(struct task *t);                     /* writes the status by t->decision; TASK_ON_FINISHED */
+void task_drop(struct task *t, const char *event);    /* this worker has nothing more to do with it; logs why */
 
 /* Parses the payload of a new task; then TASK_ON_CLAIMED may be raised. */
 void task_parse(struct task *t, const char *payload, size_t len);

@@ -23,6 +23,9 @@ void timeline_add_finish(struct command *c, const struct task *t, const struct o
 /* The event fields of settle.lua: their number, then name and value of each. */
 void timeline_add_event(struct command *c, const struct task *t);
 
+/* Whose attempt this change comes of; "" when it comes of none. */
+const char *timeline_provider(const struct task *t);
+
 /* "primary retry 451 4.3.0 12ms try again later" */
 void timeline_line(char out[TIMELINE_MAX_LINE + 1], const struct task *t);
 

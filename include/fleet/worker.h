@@ -25,6 +25,7 @@
 #include "fleet/route.h"
 #include "fleet/stats.h"
 #include "fleet/status.h"
+#include "fleet/webhooks.h"
 #include "provider/registry.h"
 #include "redis/topology.h"
 
@@ -42,8 +43,9 @@ struct worker {
 	struct stats stats;
 	struct gate *gates[WORKER_MAX_GATES]; /* in failover order, retired ones last */
 	size_t n_gates;
-	struct queue *queues[QUEUE_SET_MAX];
+	struct queue *queues[QUEUE_SET_MAX + 1]; /* the webhooks' last, when there are any */
 	size_t n_queues;
+	struct webhooks webhooks;
 	struct heartbeat heartbeat;
 	bool until_empty; /* --drain */
 	bool stopping;    /* SIGTERM: gives back and ends */

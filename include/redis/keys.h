@@ -39,6 +39,8 @@ char *keys_provider(const char *prefix, const char *name) MUST_CHECK;   /* mail:
 char *keys_workers(const char *prefix) MUST_CHECK;                      /* mail:workers */
 char *keys_control(const char *prefix) MUST_CHECK;                      /* mail:control */
 char *keys_client(const char *prefix, const char *client) MUST_CHECK;   /* mail:limit:client:<client> */
+char *keys_webhooks(const char *prefix) MUST_CHECK;                     /* mail:webhooks: their queue's name */
+char *keys_webhooks_disabled(const char *prefix) MUST_CHECK;            /* {mail:webhooks}:disabled */
 char *keys_ready(const char *prefix) MUST_CHECK;                        /* mail:ready */
 char *keys_stats(const char *prefix) MUST_CHECK;                        /* mail:stats */
 

@@ -186,7 +186,8 @@ static void queue_take(struct queue *q, redisReply *const *f, bool poison)
 	                          poison ? TASK_POISON : kind_read(f[3]->str));
 
 	t->lease_until = q->asked_at + lease_us(q);
-	if (f[2]->integer > 0)
+	t->adopted = f[2]->integer > 0;
+	if (t->adopted)
 		stats_add(q->stats, STATS_ADOPTED, 0);
 	TAILQ_INSERT_TAIL(&q->tasks, t, lease);
 	q->n_tasks++;
@@ -202,7 +203,6 @@ static void queue_try_out(struct queue *q, redisReply *const *f, size_t n, bool 
 
 	for (size_t i = 0; i < n; i++) {
 		redisReply *const *job = &f[i * 5];
-		poison[i] = false;
 		if (!reply_is_job(job) || job[2]->integer == 0 ||
 		    kind_read(job[3]->str) != TASK_AGAIN)
 			continue;
@@ -222,7 +222,9 @@ static void queue_take_all(struct queue *q, redisReply *const *f, size_t n)
 
 	if (n > QUEUE_MAX_BATCH)
 		n = QUEUE_MAX_BATCH;
-	queue_try_out(q, f, n, poison);
+	memset(poison, 0, sizeof(poison));
+	if (q != q->worker->webhooks.queue)
+		queue_try_out(q, f, n, poison);
 	for (size_t i = 0; i < n; i++) {
 		if (reply_is_job(&f[i * 5]))
 			queue_take(q, &f[i * 5], poison[i]);

@@ -57,6 +57,17 @@ static bool add_all(struct queue_set *q, const char *queues, struct error *err)
 	return ok;
 }
 
+/* A worker would take webhooks for mails that are not valid. */
+static bool check_webhooks(const struct queue_set *q, const struct options *o, struct error *err)
+{
+	char *name = keys_webhooks(o->key_prefix);
+	bool ok = queue_set_find(q, name) == NULL ||
+	          error_set(err, "QUEUES names %s, which is the webhooks' own queue", name);
+
+	mem_free(name);
+	return ok;
+}
+
 bool queue_set_load(struct queue_set *q, const struct options *o, const char *only,
                     struct error *err)
 {
@@ -70,7 +81,7 @@ bool queue_set_load(struct queue_set *q, const struct options *o, const char *on
 		return ok;
 	}
 	if (o->queues[0] != '\0') {
-		ok = add_all(q, o->queues, err);
+		ok = add_all(q, o->queues, err) && check_webhooks(q, o, err);
 	} else {
 		char *name = mem_printf("%s:queue", o->key_prefix);
 

@@ -12,6 +12,7 @@
 #include "fleet/queue.h"
 #include "fleet/status.h"
 #include "fleet/trial.h"
+#include "fleet/webhook.h"
 #include "fleet/worker.h"
 #include "redis/keys.h"
 
@@ -20,11 +21,11 @@
 #define TASK_SOON_MS 5           /* what is due in less is due now */
 
 static const char *const state_names[TASK_STATES] = {
-	[TASK_CLAIMED] = "claimed",   [TASK_PEEKING] = "peeking",
-	[TASK_ASKING] = "asking",     [TASK_PARKED] = "parked",
-	[TASK_SENDING] = "sending",   [TASK_BEGINNING] = "beginning",
-	[TASK_RELEASED] = "released", [TASK_FINISHING] = "finishing",
-	[TASK_SETTLING] = "settling",
+	[TASK_CLAIMED] = "claimed",     [TASK_PEEKING] = "peeking",
+	[TASK_ASKING] = "asking",       [TASK_PARKED] = "parked",
+	[TASK_SENDING] = "sending",     [TASK_BEGINNING] = "beginning",
+	[TASK_RELEASED] = "released",   [TASK_FINISHING] = "finishing",
+	[TASK_NOTIFYING] = "notifying", [TASK_SETTLING] = "settling",
 };
 
 const char *task_state_name(enum task_state s)
@@ -53,7 +54,7 @@ static void task_name(struct task *t, const char *key)
 	t->key = t->status_key + prefix;
 }
 
-static void task_name_auto(struct task *t)
+void task_name_auto(struct task *t)
 {
 	char key[TASK_ID_LEN + 8];
 
@@ -79,6 +80,7 @@ struct task *task_new(struct worker *w, struct queue *q, const char *id, int64_t
 void task_free(struct task *t)
 {
 	attempt_free(t);
+	webhook_free(t->webhook);
 	job_free(t->job);
 	mem_free(t->status_key);
 	mem_free(t->note_key);
@@ -88,8 +90,7 @@ void task_free(struct task *t)
 	mem_free(t);
 }
 
-/* This worker has nothing more to do with it. */
-static void task_drop(struct task *t, const char *event)
+void task_drop(struct task *t, const char *event)
 {
 	log_info(event, LOG_STR("id", t->id), LOG_STR("key", t->key), LOG_INT("token", t->token),
 	         LOG_STR("state", state_names[t->state]));
@@ -116,9 +117,24 @@ int64_t task_since(const struct task *t)
 
 /* ---- ends: settle, finish ------------------------------------------------------------------- */
 
+/* Who is to be told of it is told first: what is settled is forgotten. */
+static bool task_notify(struct task *t)
+{
+	struct notify *n = &t->worker->webhooks.notify;
+
+	if (!notify_wants(n, t))
+		return false;
+	task_set_state(t, TASK_NOTIFYING);
+	notify_mail(n, t);
+	return true;
+}
+
 static void task_settle(struct task *t)
 {
 	struct decision *d = &t->decision;
+
+	if (task_notify(t))
+		return;
 
 	if (d->settle == SETTLE_ACK && d->status && strcmp(d->status, "sent") == 0 &&
 	    t->worker->options->keep_sent > 0)
@@ -127,7 +143,7 @@ static void task_settle(struct task *t)
 	queue_settle(t->queue, t);
 }
 
-static void task_finish(struct task *t)
+void task_finish(struct task *t)
 {
 	task_set_state(t, TASK_FINISHING);
 	status_ask(&t->worker->status, STATUS_FINISH, t);
@@ -140,9 +156,9 @@ static void task_settle_only(struct task *t, enum settle_action action, int64_t 
 	task_settle(t);
 }
 
-/* The same, but that status was written by an earlier claim, which died before it settled: the event
- * says what is known of it. */
-static void task_settle_written(struct task *t, enum settle_action action, int64_t at)
+/* That status was written by an earlier claim, which died before it settled: the event says what is
+ * known of it. */
+static void task_decide_written(struct task *t, enum settle_action action, int64_t at)
 {
 	size_t n = strcspn(t->last_error, ":");
 
@@ -151,15 +167,26 @@ static void task_settle_written(struct task *t, enum settle_action action, int64
 	                      t->history.provider[0] != '\0';
 	snprintf(t->decision.error, sizeof(t->decision.error), "%s", t->last_error);
 	snprintf(t->outcome.code, sizeof(t->outcome.code), "%.*s", (int)n, t->last_error);
+}
+
+static void task_settle_written(struct task *t, enum settle_action action, int64_t at)
+{
+	task_decide_written(t, action, at);
 	task_settle(t);
+}
+
+void task_decide_failed(struct task *t, const char *code, const char *text)
+{
+	t->decision = (struct decision){.status = "failed", .settle = SETTLE_BURY};
+	outcome_set(&t->outcome, OUTCOME_REJECTED, code, text);
+	snprintf(t->decision.error, sizeof(t->decision.error), "%s: %s", code, text);
 }
 
 /* Fails for a reason that is not a provider's. */
 static void task_fail(struct task *t, const char *status, const char *code, const char *text)
 {
-	t->decision = (struct decision){.status = status, .settle = SETTLE_BURY};
-	outcome_set(&t->outcome, OUTCOME_REJECTED, code, text);
-	snprintf(t->decision.error, sizeof(t->decision.error), "%s: %s", code, text);
+	task_decide_failed(t, code, text);
+	t->decision.status = status;
 	task_finish(t);
 }
 
@@ -312,6 +339,20 @@ static void task_claimed(struct task *t)
 	}
 }
 
+/* What its last worker wrote it may not have told: it died with the job in its hands. */
+static bool task_tell_written(struct task *t)
+{
+	if (!t->adopted || t->verdict_text[0] == '\0')
+		return false;
+	task_decide_written(t, SETTLE_DELAY, 0);
+	t->telling = task_notify(t);
+	if (!t->telling) {
+		t->decision = (struct decision){0};
+		t->outcome = (struct outcome){0};
+	}
+	return t->telling;
+}
+
 static void task_peeked(struct task *t)
 {
 	if (t->verdict != VERDICT_OK) {
@@ -323,9 +364,23 @@ static void task_peeked(struct task *t)
 	           t->due_at > redis_clock_now(&t->queue->clock) + TASK_SOON_MS) {
 		/* An earlier claim wrote when it is due, and died before it settled. */
 		task_settle_written(t, SETTLE_DELAY, t->due_at);
-	} else {
+	} else if (!task_tell_written(t)) {
 		task_consider(t);
 	}
+}
+
+/* Its webhook is in the queue. */
+static void task_notified(struct task *t)
+{
+	if (!t->telling) {
+		t->notified = true;
+		task_settle(t);
+		return;
+	}
+	t->telling = false;
+	t->decision = (struct decision){0};
+	t->outcome = (struct outcome){0};
+	task_consider(t);
 }
 
 static void task_ready(struct task *t)
@@ -463,6 +518,10 @@ static void task_overdue(struct task *t)
 
 void task_advance(struct task *t, enum task_event event)
 {
+	if (t->webhook) {
+		webhook_advance(t, event);
+		return;
+	}
 	switch (event) {
 	case TASK_ON_CLAIMED:
 		task_claimed(t);
@@ -493,6 +552,9 @@ void task_advance(struct task *t, enum task_event event)
 	case TASK_ON_FINISHED:
 		task_finished(t);
 		break;
+	case TASK_ON_NOTIFIED:
+		task_notified(t);
+		break;
 	case TASK_ON_SETTLED:
 		task_settled(t);
 		break;
@@ -513,9 +575,7 @@ void task_advance(struct task *t, enum task_event event)
 /* key: its own, where that could be made out; it is freed. */
 static void task_invalid(struct task *t, const char *code, const char *text, char *key)
 {
-	t->decision = (struct decision){.status = "failed", .settle = SETTLE_BURY};
-	outcome_set(&t->outcome, OUTCOME_REJECTED, code, text);
-	snprintf(t->decision.error, sizeof(t->decision.error), "%s: %s", code, text);
+	task_decide_failed(t, code, text);
 	task_name_auto(t);
 	if (key)
 		t->note_key = keys_status(t->worker->options->key_prefix, key);
@@ -529,6 +589,10 @@ void task_parse(struct task *t, const char *payload, size_t len)
 	const struct options *o = t->worker->options;
 	struct buf faults;
 
+	if (t->queue == t->worker->webhooks.queue) {
+		webhook_parse(t, payload, len);
+		return;
+	}
 	if (t->kind == TASK_POISON) {
 		task_invalid(t, "poison", "it kills the worker that takes it",
 		             trial_key(&(struct trial_payload){payload, len}));

@@ -151,6 +151,13 @@ static size_t tags_write(struct buf *b, const struct job *j)
 	return b->len;
 }
 
+const char *timeline_provider(const struct task *t)
+{
+	bool tried = t->decision.attempt || t->outcome.kind == OUTCOME_THROTTLED;
+
+	return tried ? task_provider(t) : "";
+}
+
 void timeline_add_event(struct command *c, const struct task *t)
 {
 	const struct job *j = t->job;
@@ -170,9 +177,7 @@ void timeline_add_event(struct command *c, const struct task *t)
 	command_str(c, "status");
 	command_str(c, t->decision.status);
 	command_str(c, "provider");
-	command_str(c, t->decision.attempt || t->outcome.kind == OUTCOME_THROTTLED
-	                       ? task_provider(t)
-	                       : "");
+	command_str(c, timeline_provider(t));
 	command_str(c, "attempt");
 	command_int(c, t->history.attempts);
 	command_str(c, "code");

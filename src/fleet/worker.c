@@ -149,18 +149,42 @@ size_t worker_tasks(const struct worker *w)
 	return n;
 }
 
+/* Those that CONCURRENCY counts. */
+static size_t worker_mails(const struct worker *w)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < w->n_queues; i++)
+		n += w->queues[i]->places == 0 ? w->queues[i]->n_tasks : 0;
+	return n;
+}
+
+/* A queue with places of its own: webhooks, which mails never wait for. */
+static void worker_flush_own(struct queue *q)
+{
+	size_t slots = q->n_tasks < q->places ? q->places - q->n_tasks : 0;
+
+	queue_flush(q, slots == 0 && q->doorbell.rang ? 1 : slots);
+}
+
 /* Divides the free slots among the queues that may have something, by their weights. */
 static void worker_flush_queues(struct worker *w)
 {
-	size_t used = worker_tasks(w), most = (size_t)w->options->concurrency;
+	size_t used = worker_mails(w), most = (size_t)w->options->concurrency;
 	size_t slots = used < most && worker_flows(w) ? most - used : 0;
 	long weights = 0;
 
 	for (size_t i = 0; i < w->n_queues; i++)
-		weights += queue_hungry(w->queues[i]) ? w->queues[i]->weight : 0;
+		weights += w->queues[i]->places == 0 && queue_hungry(w->queues[i])
+		                   ? w->queues[i]->weight
+		                   : 0;
 	for (size_t i = 0; i < w->n_queues; i++) {
 		struct queue *q = w->queues[i];
 		size_t share = 0;
+		if (q->places > 0) {
+			worker_flush_own(q);
+			continue;
+		}
 		if (weights > 0 && queue_hungry(q)) {
 			share = (slots * (size_t)q->weight + (size_t)weights - 1) / (size_t)weights;
 			slots -= share;
@@ -182,7 +206,7 @@ static bool worker_all_done(const struct worker *w)
 			return false;
 		/* One that stops leaves to others what its doorbell has moved. */
 		if (!w->stopping && (q->doorbell.rang || (!q->dry && !q->paused) ||
-		                     !q->waiting_known || q->waiting > 0))
+		                     !q->waiting_known || (q->waiting > 0 && q->places == 0)))
 			return false;
 	}
 	return w->stopping || w->until_empty;
@@ -225,6 +249,7 @@ static void worker_flush(struct ev_loop *loop, ev_prepare *prepare, int events)
 	/* Claims first: renewals must be in Redis before what relies on them. */
 	worker_flush_queues(w);
 	status_flush(&w->status, w->redis);
+	webhooks_flush(&w->webhooks);
 	for (size_t i = 0; i < w->n_gates; i++)
 		gate_flush(w->gates[i], w->redis);
 }
@@ -369,6 +394,7 @@ static void worker_on_reload(struct ev_loop *loop, ev_signal *signal, int events
 	}
 	worker_retire_gates(w, w->n_gates - before);
 	w->heartbeat.known = false;
+	webhooks_reload(&w->webhooks);
 	worker_tell_limits(w);
 	w->rerouting = true;
 	log_info("reloaded", LOG_INT("providers", (int64_t)(w->n_gates - before)));
@@ -376,24 +402,48 @@ static void worker_on_reload(struct ev_loop *loop, ev_signal *signal, int events
 
 /* ---- start and end ------------------------------------------------------------------------------- */
 
+/* NULL: err says why. */
+static struct queue *worker_open_queue(struct worker *w, const char *name, long weight,
+                                       struct error *err)
+{
+	struct queue *q = queue_new(w, w->loop, name, weight, w->options, w->redis, err);
+
+	if (!q)
+		return NULL;
+	w->queues[w->n_queues++] = q;
+	q->stats = stats_queue(&w->stats, q->keys.stats);
+	if (w->until_empty)
+		queue_watch_end(q);
+	return q;
+}
+
 static bool worker_open_queues(struct worker *w, struct error *err)
 {
 	struct queue_set set;
 	bool ok = queue_set_load(&set, w->options, NULL, err);
 
-	for (size_t i = 0; ok && i < set.n; i++) {
-		struct queue *q = queue_new(w, w->loop, set.keys[i].list, set.weights[i],
-		                            w->options, w->redis, err);
-		ok = q != NULL;
-		if (!ok)
-			break;
-		w->queues[w->n_queues++] = q;
-		q->stats = stats_queue(&w->stats, q->keys.stats);
-		if (w->until_empty)
-			queue_watch_end(q);
-	}
+	for (size_t i = 0; ok && i < set.n; i++)
+		ok = worker_open_queue(w, set.keys[i].list, set.weights[i], err) != NULL;
 	queue_set_free(&set);
 	return ok;
+}
+
+static bool worker_open_webhooks(struct worker *w, struct error *err)
+{
+	struct queue *q = NULL;
+	char *name;
+
+	if (!webhooks_init(&w->webhooks, w->options, err))
+		return false;
+	if (w->webhooks.rules.n_secrets > 0) {
+		name = keys_webhooks(w->options->key_prefix);
+		q = worker_open_queue(w, name, 1, err);
+		mem_free(name);
+		if (!q)
+			return error_prefix(err, "KEY_PREFIX");
+		q->places = (size_t)w->options->webhook_concurrency;
+	}
+	return webhooks_open(&w->webhooks, w->loop, q, w->redis, err);
 }
 
 static void worker_watch(struct worker *w)
@@ -462,7 +512,8 @@ static bool worker_start(struct worker *w, struct error *err)
 	redis.link.name = mem_strdup(w->name);
 	w->redis = topology_open(w->loop, &redis, worker_on_redis, w);
 	topology_config_free(&redis);
-	ok = worker_open_gates(w, err) && worker_open_queues(w, err);
+	ok = worker_open_gates(w, err) && worker_open_queues(w, err) &&
+	     worker_open_webhooks(w, err);
 	if (ok)
 		worker_watch(w);
 	return ok;
@@ -488,6 +539,7 @@ static void worker_stop(struct worker *w)
 		queue_free(w->queues[i]);
 	for (size_t i = 0; i < w->n_gates; i++)
 		gate_free(w->gates[i]);
+	webhooks_free(&w->webhooks);
 	status_free(&w->status);
 	heartbeat_free(&w->heartbeat);
 	stats_free(&w->stats);

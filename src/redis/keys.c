@@ -90,6 +90,16 @@ char *keys_client(const char *prefix, const char *client)
 	return mem_printf("%s:limit:client:%s", prefix, client);
 }
 
+char *keys_webhooks(const char *prefix)
+{
+	return mem_printf("%s:webhooks", prefix);
+}
+
+char *keys_webhooks_disabled(const char *prefix)
+{
+	return mem_printf("{%s:webhooks}:disabled", prefix);
+}
+
 char *keys_ready(const char *prefix)
 {
 	return mem_printf("%s:ready", prefix);

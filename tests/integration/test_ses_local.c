@@ -20,64 +20,15 @@
 
 #include "base/buf.h"
 #include "support/delivery.h"
+#include "support/npm.h"
 #include "support/process.h"
 #include "support/wait.h"
 
 #define PACKAGE "aws-ses-v2-local@2.10.2"
-#define INSTALL_S "120"
 
-static char program[4096];
+static char *program;
 static int port;
 static struct process *server;
-
-/* "<build>/npm": this test is <build>/tests/integration/test_ses_local. */
-static char *npm_directory(void)
-{
-	char self[2048];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *dir;
-
-	assert_true(n > 0);
-	self[n] = '\0';
-	for (int up = 0; up < 3; up++)
-		*strrchr(self, '/') = '\0';
-	assert_true(asprintf(&dir, "%s/npm", self) > 0);
-	return dir;
-}
-
-static bool install(void)
-{
-	const char *argv[] = {"timeout",    INSTALL_S,   "npm",      "install",
-	                      "--no-audit", "--no-fund", "--prefix", NULL,
-	                      "--no-save",  PACKAGE,     NULL};
-	char *dir = npm_directory(), *err = NULL;
-	struct process *p;
-	int code;
-
-	snprintf(program, sizeof(program), "%s/node_modules/.bin/aws-ses-v2-local", dir);
-	if (access(program, X_OK) == 0) {
-		free(dir);
-		return true;
-	}
-	argv[7] = dir;
-	p = process_start((const char *const[]){"sh", "-c", "command -v npm", NULL}, NULL);
-	code = process_wait(p, 0);
-	process_free(p);
-	if (code == 0) {
-		p = process_start(argv, NULL);
-		code = process_wait(p, 150000);
-		err = process_stderr(p);
-		process_free(p);
-	}
-	if (code != 0 || access(program, X_OK) != 0) {
-		printf("skipped: npm cannot install %s: %.300s\n", PACKAGE,
-		       err != NULL ? err : "there is no npm");
-		program[0] = '\0';
-	}
-	free(err);
-	free(dir);
-	return program[0] != '\0';
-}
 
 static int free_port(void)
 {
@@ -96,7 +47,8 @@ static int begin(void **state)
 	char number[16];
 
 	(void)state;
-	if (!install())
+	program = npm_install(PACKAGE, ".bin/aws-ses-v2-local");
+	if (program == NULL)
 		return 0;
 	setenv("no_proxy", "127.0.0.1", 1);
 	port = free_port();
@@ -114,6 +66,7 @@ static int end(void **state)
 	if (server != NULL)
 		process_kill(server);
 	process_free(server);
+	free(program);
 	return 0;
 }
 

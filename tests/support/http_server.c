@@ -139,8 +139,8 @@ struct tally *http_server_tally(const struct http_server *s)
 
 void http_server_clear(struct http_server *s)
 {
-	static const char *const files[] = {"connections", "heads", "held", "wholes",
-	                                    "wrong",       "taken", "fates"};
+	static const char *const files[] = {"connections", "heads", "held",  "wholes",
+	                                    "wrong",       "taken", "fates", "hooks"};
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		char *path = path_in(s, files[i]);

@@ -9,6 +9,7 @@
  *   refuse, sender, quota, account, throttle, large    the provider's documented replies
  *   inactive, partly (Postmark), concurrent (Resend), continue (100 and 103 before the reply)
  *   gateway 502, timeout 504, busy 500, unwell 503, away 503 with Retry-After: 2, redirect 302
+ *   gone 410            (for webhooks, at …/hook)
  *   echo                400 with the credentials in its words
  *   reset, close, silent, partial, partial-head, drip, huge, huge-head, huge-line, garbage
  *                       once the whole request is there; with keep- before it, the mail is kept
@@ -39,7 +40,7 @@ int http_server_port(const struct http_server *s);
 /* "http://127.0.0.1:<port>/do/<behaviour>/<api>"; behaviour NULL: well. Valid until the next call. */
 const char *http_server_url(struct http_server *s, const char *behaviour, const char *api);
 
-/* How many lines one of its files has: connections, heads, held, wholes, wrong, taken, fates. */
+/* How many lines one of its files has: connections, heads, held, wholes, wrong, taken, fates, hooks. */
 size_t http_server_count(const struct http_server *s, const char *file);
 void http_server_wait(const struct http_server *s, const char *file, size_t n);   /* at least n */
 char *http_server_read(const struct http_server *s, const char *file) MUST_CHECK; /* free */

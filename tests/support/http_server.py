@@ -4,7 +4,8 @@ usage: http_server.py DIRECTORY PORT [CERTIFICATE KEY]
 (PORT 0: any; prints "ready <port>" when it listens; with a certificate it speaks TLS)
 
 Paths begin with whose API it is: /sendgrid, /mailgun, /ses, /postmark, /resend, or /plain, where any
-body is a good one. What follows is the API's own path. /do/<behaviour>/ before all that says how to
+body is a good one, or /hook, where it is kept, too: in `hooks`, and <behaviour>-<n> is for the first n
+times. What follows is the API's own path. /do/<behaviour>/ before all that says how to
 behave; else the first recipient's address does: <behaviour>.<rest>@<domain>, or
 <behaviour>-<n>.<rest>@<domain> for the first n times that it meets that address.
 
@@ -15,6 +16,7 @@ DIRECTORY gets:
   wholes        one line for each whole request: "<method> <path>"
   wrong         one line for each request that is not as documented, and why
   taken         one line for each mail kept: "<key> <Message-ID> <recipients> <sender>"
+  hooks         one line for each request to /hook: {"path", "headers", "body", "at"} as JSON
   fates         one line for each mail that was read: "<key> <behaviour>", "ok" for none
   <n>.json      that mail in the same form for all APIs (http_shapes.py), in the order of `taken`
 """
@@ -27,6 +29,7 @@ import socket
 import ssl
 import struct
 import sys
+import time
 
 import http_shapes
 
@@ -263,6 +266,8 @@ class Connection:
                                        ("Retry-After", "Tue, 24 Nov 2026 10:00:07 GMT")])
         elif name == "unwell":
             await self.reply(503, "<html>back soon</html>")
+        elif name == "gone":
+            await self.reply(410)
         elif name == "redirect":
             await self.reply(302, "", [("Location", "/plain/elsewhere")])
         elif name == "echo":
@@ -297,6 +302,9 @@ class Connection:
             await self.send(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nX-A: b\r\n\r\n")
         if r.behaviour == "dead-next":
             self.close_next = True
+        if r.api == "hook":
+            await self.hook(r)
+            return True
         if r.api == "plain" or r.method == "GET":
             if not (r.behaviour and await self.misbehave(r, r.behaviour)):
                 await self.reply(*http_shapes.question(r))
@@ -313,6 +321,13 @@ class Connection:
             return True
         await self.mail(r, mail)
         return True
+
+    async def hook(self, r):
+        kept = {"path": r.path, "headers": dict(r.headers), "body": r.body.decode(), "at": time.time()}
+        self.server.note("hooks", json.dumps(kept))
+        name = self.server.behaves((r.behaviour or "") + "." + r.path)
+        if not (name and await self.misbehave(r, name)):
+            await self.reply(204)
 
     async def mail(self, r, mail):
         """A mail that is as documented, from somebody who may send."""

@@ -63,6 +63,7 @@ static void test_what_is_refused(void **state)
 		{"a*2*3", "the weight of a"},
 		{"a*2x", "the weight of a"},
 		{"a*2 3", "the weight of a"},
+		{"a,mail:webhooks*2", "QUEUES names mail:webhooks, which is the webhooks' own"},
 	};
 
 	(void)state;
