@@ -120,13 +120,18 @@ static size_t characters(const char *s)
 	return n;
 }
 
+static bool key_fits(const char *key)
+{
+	return *key != '\0' && characters(key) <= POST_MAX_KEY;
+}
+
 static void add_own(struct details *d, const struct own_fields *f)
 {
 	const char *fault = NULL;
 
 	if (f->key == NULL && !f->key_given)
 		fault = "Field \"" KEY_NAME "\" is required";
-	else if (f->key != NULL && (*f->key == '\0' || characters(f->key) > POST_MAX_KEY))
+	else if (f->key != NULL && !key_fits(f->key))
 		fault = "Field \"" KEY_NAME "\" must be between 1 and 100 characters";
 	if (fault != NULL)
 		add_detail(d, fault, strlen(fault));
@@ -181,7 +186,8 @@ static void refuse_with(struct post *p, const char *text, size_t len, const char
 		return;
 	}
 	fields = fields_of_tree(tree);
-	if (header_key != NULL)
+	/* One in the body that does not fit is wrong whatever the head says. */
+	if (header_key != NULL && (fields.key == NULL || key_fits(fields.key)))
 		fields.key = header_key;
 	add_sentences(&details, faults);
 	add_own(&details, &fields);

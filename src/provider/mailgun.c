@@ -136,7 +136,8 @@ void mailgun_judge(struct outcome *o, const struct http_reply *r)
 
 	if (r->status == 200 && id[0] != '\0') {
 		http_judge_sent(o, r, id);
-	} else if (r->status == 200 && strstr(buf_str(&r->body), "Magnificent") != NULL) {
+	} else if (r->status == 200 &&
+	           strstr(buf_str(&r->body), "Mailgun Magnificent API") != NULL) {
 		/* What its servers say of any path that they do not know. */
 		outcome_set(o, OUTCOME_PROVIDER_DOWN, "endpoint",
 		            "not where mail is taken: \"Mailgun Magnificent API\"");

@@ -50,8 +50,9 @@ static void check_outcome(const struct outcome *o, const struct http_reply *r)
 {
 	FUZZ_REQUIRE(o->kind >= 0 && o->kind < OUTCOME_N);
 	FUZZ_REQUIRE(o->kind != OUTCOME_SENT || (r->status >= 200 && r->status < 300));
-	/* Every other 2xx may have been taken: nobody knows. */
-	FUZZ_REQUIRE(o->kind == OUTCOME_SENT || r->status / 100 != 2 || o->kind == OUTCOME_UNKNOWN);
+	/* Every other 2xx may have been taken: nobody knows. (Mailgun has one of its own for a wrong path.) */
+	if (r->status / 100 == 2 && strcmp(o->code, "endpoint") != 0)
+		FUZZ_REQUIRE(o->kind == OUTCOME_SENT || o->kind == OUTCOME_UNKNOWN);
 	FUZZ_REQUIRE(fuzz_printable(o->code) && fuzz_printable(o->text) &&
 	             fuzz_printable(o->message_id));
 	FUZZ_REQUIRE(utf8_valid(o->code, strlen(o->code)) && utf8_valid(o->text, strlen(o->text)));
