@@ -69,6 +69,7 @@ struct options {
 	int64_t api_timeout;        /* API_TIMEOUT        30000 ms, 100 - 600000: for a request to arrive */
 	int64_t rate_limit_window;  /* RATE_LIMIT_WINDOW  60000 ms, 1 - 86400000 */
 	int64_t rate_limit_max;     /* RATE_LIMIT_MAX_REQUESTS 100, 0 - 1000000000: mails per client; 0: no limit */
+	bool ack_fsync;             /* ACK_FSYNC          0: a mail must be on the disk before the 202 */
 	int64_t ack_replicas;       /* ACK_REPLICAS       0, 0 - 16: replicas that must have a mail before the 202 */
 	char *api_keys_file;        /* API_KEYS_FILE      "" none */
 	char *jwt_secret;           /* JWT_SECRET         "" none: of HS256 */

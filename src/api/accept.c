@@ -3,12 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/ack.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "redis/script.h"
 #include "redis/value.h"
-
-#define WAIT_MS 1000 /* for the replicas; the connection waits meanwhile */
 
 /* Mails that go together: through accept.lua, or in one LPUSH. */
 struct batch {
@@ -16,7 +15,6 @@ struct batch {
 	struct topology *redis;
 	struct post_list posts;
 	size_t n;
-	enum link_result pushed;
 };
 
 static struct batch *batch_new(struct accept *a, struct topology *redis)
@@ -53,51 +51,25 @@ static void batch_end(struct batch *b, enum link_result result)
 
 /* --- the push --------------------------------------------------------------------------------------------- */
 
-static void on_waited(void *data, enum link_result result, const redisReply *reply)
+static void on_pushed(void *data, enum link_result result)
 {
-	struct batch *b = data;
-	int64_t wanted = b->accept->options->ack_replicas;
-
-	if (result == LINK_OK && !topology_has_replicas(result, reply, wanted)) {
-		log_warn("replicas_missing", LOG_INT("wanted", wanted),
-		         LOG_INT("got", reply->integer));
-		result = LINK_REFUSED;
-	}
-	batch_end(b, b->pushed != LINK_OK ? b->pushed : result);
-}
-
-static void on_pushed(void *data, enum link_result result, const redisReply *reply)
-{
-	struct batch *b = data;
-
-	if (result == LINK_ERROR)
-		log_error("push_failed", LOG_STR("queue", TAILQ_FIRST(&b->posts)->queue->list),
-		          LOG_STR("error", reply->str));
-	b->pushed = result;
-	if (b->accept->options->ack_replicas == 0)
-		batch_end(b, result);
+	batch_end(data, result);
 }
 
 static void push(struct batch *b)
 {
-	int64_t replicas = b->accept->options->ack_replicas;
+	const char *list = TAILQ_FIRST(&b->posts)->queue->list;
 	struct command *c = &b->accept->command;
 	struct post *p;
-	bool sent;
 
 	command_clear(c);
 	command_str(c, "LPUSH");
-	command_str(c, TAILQ_FIRST(&b->posts)->queue->list);
+	command_str(c, list);
 	TAILQ_FOREACH(p, &b->posts, entry)
 	{
 		command_arg(c, p->payload, p->len);
 	}
-	if (replicas > 0)
-		sent = topology_send_waiting(b->redis, c, replicas, WAIT_MS, on_pushed, on_waited,
-		                             b);
-	else
-		sent = topology_send(b->redis, c, 0, on_pushed, b);
-	if (!sent)
+	if (!ack_send(b->redis, b->accept->options, c, list, on_pushed, b))
 		batch_end(b, LINK_LOST);
 }
 

@@ -1,5 +1,6 @@
 #include "api/health.h"
 
+#include "api/ack.h"
 #include "api/api.h"
 #include "api/json.h"
 #include "api/route.h"
@@ -16,11 +17,10 @@ void health_live(struct request *r)
 	request_answer(r, 200);
 }
 
-static void on_probed(void *data, enum link_result result, const redisReply *reply)
+static void on_probed(void *data, enum link_result result)
 {
 	struct request *r = data;
 
-	(void)reply;
 	if (result != LINK_OK) {
 		request_refused(r, result == LINK_ERROR ? LINK_LOST : result);
 		return;
@@ -47,9 +47,9 @@ void health_ready(struct request *r)
 	command_str(c, "1");
 	command_str(c, "PX");
 	command_int(c, PROBE_LIFE_MS);
-	mem_free(name);
-	if (!topology_send(r->api->redis, c, 0, on_probed, r))
+	if (!ack_send(r->api->redis, r->api->options, c, name, on_probed, r))
 		request_refused(r, LINK_LOST);
+	mem_free(name);
 }
 
 void health_index(struct request *r)

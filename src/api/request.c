@@ -198,7 +198,10 @@ void request_refused(struct request *r, enum link_result result)
 		request_unavailable(r, "Redis has no memory left; nothing was changed");
 		break;
 	case LINK_REFUSED:
-		request_unavailable(r, "Redis refuses writes; nothing was changed");
+		request_unavailable(
+			r,
+			"Redis does not store it now, or too few of its replicas have it; repeat "
+			"with the same idempotency key");
 		break;
 	case LINK_CONFIG:
 		request_unavailable(r,

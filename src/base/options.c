@@ -148,6 +148,9 @@ static const struct option table[] = {
 	 .max = DAY_MS, .unit = "ms", .help = "in which a client's bucket fills up again"},
 	{"ACK_REPLICAS", OPTION_INT, AT(ack_replicas), .def = "0", .min = 0, .max = 16,
 	 .help = "replicas of Redis that must have a mail before it counts as taken"},
+	{"ACK_FSYNC", OPTION_SWITCH, AT(ack_fsync), .def = "0",
+	 .help = "a mail counts as taken when it is in the append-only file on Redis's disk (Redis 7.2 "
+	         "and later)"},
 	{"API_KEYS_FILE", OPTION_TEXT, AT(api_keys_file), .def = "", .max = 4096,
 	 .help = "who may: one name:scopes:sha256-of-key a line; scopes are send, read, admin"},
 	{"JWT_SECRET", OPTION_TEXT, AT(jwt_secret), .def = "", .max = 4096, .secret = true,

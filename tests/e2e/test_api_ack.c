@@ -1,0 +1,174 @@
+/* The HTTP API: a mail counts as taken when replicas have it, or when it is on the disk. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "support/api.h"
+#include "support/tally.h"
+#include "support/wait.h"
+
+#define SEND "/api/email/send"
+#define MAIL(KEY)                                                                                     \
+	"{\"to\":\"ada@example.com\",\"subject\":\"Hi\",\"body\":\"Hello\",\"idempotencyKey\":\"" KEY \
+	"\"}"
+
+struct world {
+	struct redis_server *master, *replica;
+	struct fleet *fleet;
+	const char *record;
+};
+
+static bool is_in_step(void *arg)
+{
+	struct redis_server *master = arg;
+	char *info = redis_server_text(master, "INFO replication");
+	bool yes = strstr(info, "state=online") != NULL;
+
+	free(info);
+	return yes;
+}
+
+static int setup(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	char port[16];
+
+	w->master = redis_server_start_tcp(
+		(const char *const[]){"--repl-diskless-sync-delay", "0", NULL});
+	snprintf(port, sizeof(port), "%d", redis_server_port(w->master));
+	w->replica = redis_server_start(
+		(const char *const[]){"--replicaof", "127.0.0.1", port, NULL});
+	wait_until(is_in_step, w->master, 0);
+	w->fleet = fleet_around(w->master);
+	w->record = fleet_mock(w->fleet, "PRIMARY", "latency=0");
+	fleet_set(w->fleet, "RATE_LIMIT_MAX_REQUESTS=0");
+	*state = w;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *w = *state;
+
+	fleet_free(w->fleet);
+	redis_server_free(w->replica);
+	redis_server_free(w->master);
+	free(w);
+	return 0;
+}
+
+static void expect_unavailable(const struct api_process *a, const char *body)
+{
+	struct answer *r = body != NULL ? api_post(a, SEND, body, NULL) : api_get(a, "/readyz");
+	char *wait = answer_header(r, "Retry-After");
+
+	answer_status(r, 503);
+	assert_non_null(wait);
+	free(wait);
+	answer_free(r);
+}
+
+/* What was answered 202 is on the replica then; when the replica hangs nothing is answered 202, and a repeat,
+ * once it is back, makes one mail of it. */
+static void test_replicas(void **state)
+{
+	struct world *w = *state;
+	struct api_process a = api_start(w->fleet, (const char *const[]){"ACK_REPLICAS=1", NULL});
+	struct process *worker;
+	struct answer *r;
+	struct tally *t;
+
+	for (int i = 1; i <= 20; i++) {
+		char body[256];
+
+		snprintf(body, sizeof(body),
+		         "{\"to\":\"a@x.org\",\"subject\":\"s\",\"body\":\"b\","
+		         "\"idempotencyKey\":\"k%d\"}",
+		         i);
+		api_expect(&a, 202, "POST", SEND, body);
+		assert_int_equal(redis_server_int(w->replica, "LLEN " FLEET_QUEUE), i);
+	}
+	api_expect(&a, 200, "GET", "/readyz", NULL);
+	redis_server_pause(w->replica);
+	expect_unavailable(&a, MAIL("again"));
+	expect_unavailable(&a, NULL);
+	redis_server_resume(w->replica);
+	r = api_post(&a, SEND, MAIL("again"), NULL);
+	answer_status(r, 200);
+	answer_is(r, "status", "queued");
+	answer_free(r);
+	assert_in_range(redis_server_int(w->replica, "LLEN " FLEET_QUEUE), 21, 22);
+	worker = fleet_worker(w->fleet, NULL);
+	fleet_wait_status(w->fleet, "again", "sent");
+	fleet_wait_settled(w->fleet, NULL);
+	t = tally_of_record(w->record);
+	assert_int_equal(tally_total(t), 21);
+	assert_int_equal(tally_most(t), 1);
+	tally_free(t);
+	fleet_end(w->fleet, worker);
+	fleet_end(w->fleet, a.process);
+}
+
+static void test_too_few_replicas(void **state)
+{
+	struct world *w = *state;
+	struct api_process a = api_start(w->fleet, (const char *const[]){"ACK_REPLICAS=2", NULL});
+
+	expect_unavailable(&a, MAIL("few"));
+	expect_unavailable(&a, NULL);
+	assert_true(process_count_lines(a.process, "\"event\":\"replicas_missing\"") > 0);
+	fleet_end(w->fleet, a.process);
+}
+
+static bool has_waitaof(struct redis_server *redis)
+{
+	redisReply *r = redis_server_cmd(redis, "COMMAND INFO WAITAOF");
+	bool yes = r->elements == 1 && r->element[0]->type == REDIS_REPLY_ARRAY;
+
+	freeReplyObject(r);
+	return yes;
+}
+
+/* On the disk; where the server cannot say so, or has no append-only file, nothing is answered 202. */
+static void test_fsync(void **state)
+{
+	struct redis_server *redis = redis_server_start(
+		(const char *const[]){"--appendonly", "yes", "--appendfsync", "everysec", NULL});
+	struct fleet *f = fleet_around(redis);
+	struct api_process a = api_start(f, (const char *const[]){"ACK_FSYNC=1", NULL});
+
+	(void)state;
+	if (has_waitaof(redis)) {
+		api_expect(&a, 202, "POST", SEND, MAIL("disk"));
+		api_expect(&a, 200, "GET", "/readyz", NULL);
+		/* as if the machine's power had failed */
+		redis_server_restart(redis);
+		assert_int_equal(redis_server_int(redis, "LLEN " FLEET_QUEUE), 1);
+		redis_server_do(redis, "CONFIG SET appendonly no");
+	} else {
+		print_message("this Redis has no WAITAOF: that ACK_FSYNC=1 waits is not shown\n");
+	}
+	expect_unavailable(&a, MAIL("nowhere"));
+	expect_unavailable(&a, NULL);
+	assert_true(process_count_lines(a.process, "\"event\":\"fsync_unknown\"") > 0);
+	fleet_free(f);
+	redis_server_free(redis);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_replicas),
+		cmocka_unit_test(test_too_few_replicas),
+		cmocka_unit_test(test_fsync),
+	};
+
+	cmocka_set_test_filter(getenv("TEST"));
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
