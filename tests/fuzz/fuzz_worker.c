@@ -294,33 +294,24 @@ static void on_turn(struct ev_loop *loop, ev_idle *idle, int events)
 		ev_break(loop, EVBREAK_ALL);
 }
 
-static const struct options options = {
-	.redis_url = (char *)"redis://127.0.0.1",
-	.key_prefix = (char *)"mail",
-	.command_timeout = 5000,
-	.queues = (char *)"",
-	.concurrency = 16,
-	.lease_ms = 30000,
-	.drain_timeout = 25,
-	.worker_name = (char *)"w",
-	.max_job_bytes = 65536,
-	.max_retry_attempts = 3,
-	.retry_base_delay = 1000,
-	.retry_max_delay = 300000,
-	.status_ttl = 604800,
-	.dead_ttl = 1209600,
-	.max_queue_time = 432000,
-	.events_max = 100,
-	.breaker_threshold = 5,
-	.breaker_timeout = 30000,
-	.breaker_reset_timeout = 60000,
-	.breaker_probes = 1,
-	.throttle_max = 3600000,
-	.providers = (char *)"",
-	.primary_success = 0.5,
-	.secondary_success = 0.5,
-	.mail_from = (char *)"f@x.org",
-};
+/* The defaults, and what is set here. */
+static const struct options *options(void)
+{
+	static char *argv[] = {(char *)"postrider",
+	                       (char *)"--worker-name=w",
+	                       (char *)"--concurrency=16",
+	                       (char *)"--mail-from=f@x.org",
+	                       (char *)"--max-job-bytes=65536",
+	                       NULL,
+	                       NULL};
+	static struct options loaded;
+	struct error err;
+	int n_rest;
+
+	if (loaded.key_prefix == NULL)
+		FUZZ_REQUIRE(options_load(&loaded, 5, argv, NULL, &n_rest, &err));
+	return &loaded;
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -341,7 +332,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ev_idle_init(&idle, on_turn);
 	idle.data = &idle;
 	ev_idle_start(loop, &idle);
-	FUZZ_REQUIRE(worker_run(&options, false, true, NULL, &err));
+	FUZZ_REQUIRE(worker_run(options(), false, true, NULL, &err));
 	ev_idle_stop(loop, &idle);
 	FUZZ_REQUIRE(TAILQ_EMPTY(&fuzz_links) && TAILQ_EMPTY(&fuzz_line_of_calls));
 	clock_set_source(NULL);
