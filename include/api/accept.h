@@ -1,8 +1,9 @@
 /* accept.h - takes mails in: their status first, then the list (two slots, two round trips).
  *
  * All that came in one turn of the loop goes out together: one accept.lua, then one LPUSH for each
- * queue. While an accept.lua is on its way, the next one waits and grows. A mail counts as taken only
- * when Redis has acknowledged the push, and with ACK_REPLICAS or ACK_FSYNC only when it is where it must be (ack.h); whoever dies
+ * queue. While an accept.lua is on its way, the next one waits and grows (on a cluster it takes the
+ * mails of one slot, and nothing waits). A mail counts as taken only when Redis has acknowledged the push,
+ * and with ACK_REPLICAS or ACK_FSYNC only when it is where it must be (ack.h); whoever dies
  * between the two leaves a status that is `queued` and unowned, and the client's repeat pushes it. */
 #ifndef API_ACCEPT_H
 #define API_ACCEPT_H

@@ -1,5 +1,5 @@
 /* heartbeat.h - once a second: this worker is alive (mail:workers), and what do the switches say
- * (mail:control)? At the first contact with Redis also: does it keep what it is given?
+ * (mail:control)? Whenever a server has come up also: does it keep what it is given?
  *
  * mail:control holds what is changed at run time: pause:queue:<name>, pause:provider:<name> and
  * weight:provider:<name>. */
@@ -22,7 +22,7 @@ struct worker;
 struct heartbeat {
 	struct worker *worker;
 	char *workers_key, *control_key;
-	bool checked; /* the server's settings were looked at */
+	unsigned checked; /* topology_lives when the servers' settings were looked at */
 	bool asking;
 	bool known;   /* the switches were read: until then queues count as paused */
 	uint64_t beats;

@@ -31,4 +31,12 @@ void command_int(struct command *c, int64_t n);
  * grew past COMMAND_MAX_BYTES. */
 const char *command_wire(struct command *c, size_t *len) MUST_CHECK;
 
+/* The i-th argument, from 0; it stays the command's. False: there are not so many. */
+bool command_arg_at(const struct command *c, size_t i, const char **bytes, size_t *n) MUST_CHECK;
+/* The first key that the command names: of EVALSHA what follows the number of keys, else the first
+ * argument. False: it has none, as TIME and INFO. */
+bool command_key(const struct command *c, const char **key, size_t *n) MUST_CHECK;
+
+void command_copy(struct command *to, const struct command *from); /* `to` is overwritten */
+
 #endif

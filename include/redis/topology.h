@@ -3,7 +3,7 @@
  * A command goes to the server that has its first key. The link's contract holds (link.h): each
  * command is answered exactly once, LINK_LOST and LINK_AGAIN leave it to the sender to ask again, and
  * whoever is answered LINK_LOST cannot send there again from within that call. Sending costs no more
- * than link_send where there is one server. */
+ * than link_send where there is one server. In a cluster the keys of a command must be of one slot. */
 #ifndef REDIS_TOPOLOGY_H
 #define REDIS_TOPOLOGY_H
 
@@ -31,6 +31,8 @@ bool topology_serves(const struct topology *t, const char *key);
 /* Another number each time that the server which has the key is another one, or was away: whoever holds
  * leases there renews them first of all. 0: it was never there. */
 unsigned topology_life(const struct topology *t, const char *key);
+/* Grows each time that any server comes up: whoever looks at the servers' settings looks again. */
+unsigned topology_lives(const struct topology *t);
 /* Keys of which one command may take several: those of one slot. Always 0 where there is one server. */
 unsigned topology_slot(const struct topology *t, const char *key);
 bool topology_has_slots(const struct topology *t);
@@ -51,7 +53,8 @@ void topology_send_everywhere(struct topology *t, struct command *c, link_fn *fn
 /* Of the connections to all servers together (without the lines). */
 void topology_stats(const struct topology *t, struct link_stats *out);
 
-/* A connection of its own for commands that block: it is always made to the server that has the key. */
+/* A connection of its own for commands that block, one at a time: it is always made to the server that has
+ * the key. (In a cluster LINK_AGAIN may come while it stays up: do not ask again at once.) */
 struct topology_line;
 struct topology_line *topology_line_open(struct topology *t, const char *key) MUST_CHECK;
 void topology_line_close(struct topology_line *l); /* as link_close */

@@ -153,25 +153,48 @@ static void on_accepted(void *data, enum link_result result, const redisReply *r
 	mem_free(b);
 }
 
+static unsigned slot_of(const struct accept *a, const struct topology *redis, const struct post *p)
+{
+	char *name = keys_status(a->options->key_prefix, p->key);
+	unsigned slot = topology_slot(redis, name);
+
+	mem_free(name);
+	return slot;
+}
+
+/* What waits longest, and what can go with it. */
+static void take_of_one_slot(struct batch *b)
+{
+	struct accept *a = b->accept;
+	struct post *p = TAILQ_FIRST(&a->waiting), *next;
+	unsigned slot = slot_of(a, b->redis, p);
+
+	for (; p != NULL && b->n < ACCEPT_MAX_BATCH; p = next) {
+		next = TAILQ_NEXT(p, entry);
+		if (topology_has_slots(b->redis) && slot_of(a, b->redis, p) != slot)
+			continue;
+		TAILQ_REMOVE(&a->waiting, p, entry);
+		TAILQ_INSERT_TAIL(&b->posts, p, entry);
+		a->n_waiting--;
+		b->n++;
+	}
+}
+
 static void ask(struct accept *a, struct topology *redis)
 {
-	size_t n = a->n_waiting < ACCEPT_MAX_BATCH ? a->n_waiting : ACCEPT_MAX_BATCH;
 	struct batch *b = batch_new(a, redis);
 	struct command *c = &a->command;
 	struct post *p;
 
-	script_command(c, SCRIPT_ACCEPT, n);
-	for (b->n = 0; b->n < n; b->n++) {
-		char *name;
+	take_of_one_slot(b);
+	script_command(c, SCRIPT_ACCEPT, b->n);
+	TAILQ_FOREACH(p, &b->posts, entry)
+	{
+		char *name = keys_status(a->options->key_prefix, p->key);
 
-		p = TAILQ_FIRST(&a->waiting);
-		TAILQ_REMOVE(&a->waiting, p, entry);
-		TAILQ_INSERT_TAIL(&b->posts, p, entry);
-		name = keys_status(a->options->key_prefix, p->key);
 		command_str(c, name);
 		mem_free(name);
 	}
-	a->n_waiting -= n;
 	command_int(c, a->options->max_queue_time * 1000);
 	TAILQ_FOREACH(p, &b->posts, entry)
 	{
@@ -221,6 +244,6 @@ void accept_flush(struct accept *a, struct topology *redis)
 {
 	if (a->n_waiting > 0 && !topology_up(redis))
 		refuse_all(a);
-	else if (a->n_waiting > 0 && !a->asking)
+	while (a->n_waiting > 0 && (!a->asking || topology_has_slots(redis)))
 		ask(a, redis);
 }

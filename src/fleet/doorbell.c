@@ -6,6 +6,7 @@
 #include "base/log.h"
 
 #define DOORBELL_MUTE_US 5000000
+#define DOORBELL_MOVING_US 50000
 
 void doorbell_open(struct doorbell *d, struct topology *redis, const struct queue_keys *keys,
                    const struct options *o)
@@ -33,7 +34,9 @@ static void doorbell_on_rung(void *data, enum link_result result, const redisRep
 	d->ringing = false;
 	if (result == LINK_OK)
 		d->rang = d->rang || reply->type == REDIS_REPLY_STRING;
-	else if (result != LINK_LOST && result != LINK_AGAIN) {
+	else if (result == LINK_AGAIN && topology_line_up(d->line)) {
+		d->mute_until = clock_boot_us() + DOORBELL_MOVING_US; /* its slot moves */
+	} else if (result != LINK_LOST && result != LINK_AGAIN) {
 		log_error("doorbell_failed", LOG_STR("queue", d->keys->list),
 		          LOG_STR("error", reply->str));
 		d->mute_until = clock_boot_us() + DOORBELL_MUTE_US;

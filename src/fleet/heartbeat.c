@@ -164,12 +164,12 @@ void heartbeat_beat(struct heartbeat *h, struct topology *redis)
 
 	if (!topology_up(redis))
 		return;
-	if (!h->checked) {
-		h->checked = true;
+	if (h->checked != topology_lives(redis)) {
+		h->checked = topology_lives(redis);
 		command_clear(c);
 		command_str(c, "INFO");
 		command_str(c, "memory");
-		heartbeat_send(h, redis, heartbeat_on_memory);
+		topology_send_everywhere(redis, c, heartbeat_on_memory, h);
 	}
 	if (h->worker->clock.offset_ms != 0) {
 		command_clear(c);

@@ -583,6 +583,7 @@ static void queue_arm(struct queue *q, int64_t now)
 		q->draining ? 0 : q->wake_at,
 		q->broken_until,
 		q->hold_until,
+		q->doorbell.mute_until,
 		first ? first->lease_until - lease_us(q) / 2 : 0,
 	};
 

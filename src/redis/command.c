@@ -94,3 +94,57 @@ const char *command_wire(struct command *c, size_t *len)
 	*len = c->body.len - (size_t)(begin - c->body.data);
 	return begin;
 }
+
+/* What follows a '$' or '*', and where it ends. */
+static size_t read_length(const char **at)
+{
+	size_t n = 0;
+
+	for (++*at; **at != '\r'; ++*at)
+		n = 10 * n + (size_t)(**at - '0');
+	*at += 2;
+	return n;
+}
+
+bool command_arg_at(const struct command *c, size_t i, const char **bytes, size_t *n)
+{
+	const char *at;
+
+	if (!buf_ok(&c->body) || i >= c->n_args)
+		return false;
+	at = c->body.data + HEAD_ROOM;
+	for (;; i--) {
+		*n = read_length(&at);
+		*bytes = at;
+		if (i == 0)
+			return true;
+		at += *n + 2;
+	}
+}
+
+static bool is_word(const char *bytes, size_t n, const char *word)
+{
+	return strlen(word) == n && memcmp(bytes, word, n) == 0;
+}
+
+bool command_key(const struct command *c, const char **key, size_t *n)
+{
+	static const char *const keyless[] = {"TIME", "INFO", "PING", "ROLE", "WAIT", "SCRIPT"};
+
+	if (!command_arg_at(c, 0, key, n))
+		return false;
+	for (size_t i = 0; i < sizeof(keyless) / sizeof(keyless[0]); i++)
+		if (is_word(*key, *n, keyless[i]))
+			return false;
+	if (!is_word(*key, *n, "EVALSHA") && !is_word(*key, *n, "EVAL"))
+		return command_arg_at(c, 1, key, n);
+	return command_arg_at(c, 2, key, n) && !is_word(*key, *n, "0") &&
+	       command_arg_at(c, 3, key, n);
+}
+
+void command_copy(struct command *to, const struct command *from)
+{
+	command_init(to);
+	buf_add(&to->body, from->body.data, from->body.len);
+	to->n_args = from->n_args;
+}

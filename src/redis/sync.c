@@ -8,11 +8,13 @@
 #include "redis/greeting.h"
 #include "redis/secure.h"
 #include "redis/sentinel.h"
+#include "redis/sync_cluster.h"
 
 struct sync {
 	redisContext *context;
 	struct link_config config;
-	char *where; /* for errors */
+	char *where;                  /* for errors */
+	struct sync_cluster *cluster; /* NULL: it is one server, and all above is its */
 };
 
 static char *where_of(const struct link_config *config)
@@ -176,6 +178,20 @@ static struct sync *connect_to_master(const struct topology_config *config, stru
 	return connect_to(&link, GREETING_LOAD, err);
 }
 
+/* --- Cluster ------------------------------------------------------------------------------------ */
+
+static struct sync *connect_to_cluster(const struct topology_config *config, struct error *err)
+{
+	struct sync_cluster *cluster = sync_cluster_open(config, err);
+	struct sync *s;
+
+	if (!cluster)
+		return NULL;
+	s = mem_zalloc(sizeof(*s));
+	s->cluster = cluster;
+	return s;
+}
+
 /* --- the interface ------------------------------------------------------------------------------ */
 
 struct sync *sync_open(const struct topology_config *config, struct error *err)
@@ -188,6 +204,8 @@ struct sync *sync_open(const struct topology_config *config, struct error *err)
 		signal(SIGPIPE, SIG_IGN);
 	if (config->kind == TOPOLOGY_SENTINEL)
 		return connect_to_master(config, err);
+	if (config->kind == TOPOLOGY_CLUSTER)
+		return connect_to_cluster(config, err);
 	link_config_copy(&link, &config->link);
 	return connect_to(&link, GREETING_ROLE, err);
 }
@@ -196,6 +214,8 @@ void sync_close(struct sync *s)
 {
 	if (!s)
 		return;
+	if (s->cluster)
+		sync_cluster_close(s->cluster);
 	if (s->context)
 		redisFree(s->context);
 	link_config_free(&s->config);
@@ -253,13 +273,16 @@ bool sync_run_all(struct sync *s, struct command *commands, size_t n, redisReply
 
 	for (size_t i = 0; ok && i < n; i++)
 		ok = wire_of(&commands[i], &len, err) != NULL;
-	for (size_t i = 0; ok && i < n; i++) {
+	/* one by one: each may be another node's */
+	for (; ok && s->cluster && got < n; got += ok)
+		ok = (replies[got] = sync_cluster_run(s->cluster, &commands[got], err)) != NULL;
+	for (size_t i = got; ok && i < n; i++) {
 		const char *wire = wire_of(&commands[i], &len, err);
 		ok = redisAppendFormattedCommand(s->context, wire, len) == REDIS_OK || lost(s, err);
 	}
 	for (; ok && got < n; got += ok)
 		ok = (replies[got] = receive(s, err)) != NULL;
-	for (size_t i = 0; ok && i < n; i++)
+	for (size_t i = 0; ok && !s->cluster && i < n; i++)
 		ok = (replies[i] = with_script(s, &commands[i], replies[i], &loaded, err)) != NULL;
 	for (size_t i = 0; !ok && i < got; i++)
 		freeReplyObject(replies[i]);
@@ -270,9 +293,12 @@ redisReply *sync_run(struct sync *s, struct command *c, struct error *err)
 {
 	size_t len;
 	const char *wire = wire_of(c, &len, err);
-	redisReply *reply = wire ? exchange(s, wire, len, err) : NULL;
+	redisReply *reply = NULL;
 	bool loaded = false;
-	reply = with_script(s, c, reply, &loaded, err);
+	if (wire && s->cluster)
+		reply = sync_cluster_run(s->cluster, c, err);
+	else if (wire)
+		reply = with_script(s, c, exchange(s, wire, len, err), &loaded, err);
 	if (reply && reply->type == REDIS_REPLY_ERROR) {
 		error_set(err, "%s", reply->str);
 		freeReplyObject(reply);
@@ -283,5 +309,5 @@ redisReply *sync_run(struct sync *s, struct command *c, struct error *err)
 
 bool sync_lost(const struct sync *s)
 {
-	return s->context->err != 0;
+	return s->cluster ? sync_cluster_lost(s->cluster) : s->context->err != 0;
 }

@@ -31,8 +31,7 @@ static bool parse_scheme(struct topology_config *c, const char *scheme, struct e
 		if (strcmp(scheme, schemes[i].scheme) != 0)
 			continue;
 		c->kind = schemes[i].kind;
-		return c->kind != TOPOLOGY_CLUSTER ||
-		       error_set(err, "%s:// is not supported yet", scheme);
+		return true;
 	}
 	return error_set(
 		err,

@@ -100,6 +100,39 @@ static void test_too_long_command_has_no_wire(void **state)
 	command_free(&c);
 }
 
+static void assert_key(const char *text, const char *expected)
+{
+	struct command c, copy;
+	const char *key;
+	size_t n;
+
+	command_init(&c);
+	for (const char *at = text; *at; at += *at == ' ') {
+		n = strcspn(at, " ");
+		command_arg(&c, at, n);
+		at += n;
+	}
+	command_copy(&copy, &c);
+	command_free(&c);
+	bool has = command_key(&copy, &key, &n);
+	if (has != (expected != NULL) ||
+	    (has && (n != strlen(expected) || memcmp(key, expected, n) != 0)))
+		fail_msg("%s", text);
+	command_free(&copy);
+}
+
+static void test_first_key(void **state)
+{
+	(void)state;
+	assert_key("LPUSH list a b", "list");
+	assert_key("EVALSHA 0123 2 one two arg", "one");
+	assert_key("EVALSHA 0123 0 arg", NULL);
+	assert_key("TIME", NULL);
+	assert_key("INFO memory", NULL);
+	assert_key("WAIT 1 500", NULL);
+	assert_key("", NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -108,6 +141,7 @@ int main(void)
 		cmocka_unit_test(test_many_arguments),
 		cmocka_unit_test(test_cleared_command_starts_anew),
 		cmocka_unit_test(test_too_long_command_has_no_wire),
+		cmocka_unit_test(test_first_key),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -97,7 +97,8 @@ static void test_bad_urls_are_refused_with_the_reason(void **state)
 	assert_refused("redis+sentinel://a:,b/mymaster", "no port");
 	assert_refused("redis+sentinel://[::1]x,b/mymaster", "no host");
 	assert_refused("redis+sentinel://a/mymaster/x", "database number");
-	assert_refused("redis+cluster://a", "not supported yet");
+	assert_refused("redis+cluster://", "needs the hosts");
+	assert_refused("redis+cluster://a/1", "no databases");
 	assert_refused("http://h", "no scheme of a Redis URL");
 	assert_refused("h:6379", "REDIS_URL");
 	assert_refused("redis://a,b", "one host");

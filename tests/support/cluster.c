@@ -1,0 +1,135 @@
+#include "support/cluster.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "redis/keys.h"
+#include "support/process.h"
+#include "support/wait.h"
+
+struct cluster_world {
+	struct redis_server *nodes[CLUSTER_NODES];
+	char addresses[CLUSTER_NODES][32];
+	char *url;
+};
+
+static void run_cli(const char *const *arguments)
+{
+	const char *argv[32] = {"redis-cli"};
+	char *out = NULL, *err = NULL;
+	size_t n = 1;
+
+	for (; arguments[n - 1]; n++)
+		argv[n] = arguments[n - 1];
+	argv[n] = NULL;
+	if (process_run(argv, NULL, "", &out, &err) != 0)
+		fail_msg("redis-cli %s %s: %s%s", argv[1], argv[2], out, err);
+	free(out);
+	free(err);
+}
+
+static bool is_whole(void *arg)
+{
+	const struct cluster_world *c = arg;
+
+	for (int i = 0; i < CLUSTER_NODES; i++) {
+		char *info = redis_server_text(c->nodes[i], "CLUSTER INFO");
+		bool ok = strstr(info, "cluster_state:ok") && strstr(info, "cluster_size:3") &&
+		          strstr(info, "cluster_known_nodes:6");
+
+		free(info);
+		if (!ok)
+			return false;
+		info = redis_server_text(c->nodes[i], "INFO replication");
+		ok = strstr(info, "connected_slaves:1") || strstr(info, "master_link_status:up");
+		free(info);
+		if (!ok)
+			return false;
+	}
+	return true;
+}
+
+struct cluster_world *cluster_start(void)
+{
+	struct cluster_world *c = calloc(1, sizeof(*c));
+	const char *arguments[CLUSTER_NODES + 6] = {"--cluster", "create"};
+
+	assert_non_null(c);
+	for (int i = 0; i < CLUSTER_NODES; i++) {
+		c->nodes[i] = redis_server_start_node((const char *const[]){
+			"--cluster-node-timeout", "2000", "--repl-diskless-sync-delay", "0", NULL});
+		snprintf(c->addresses[i], sizeof(c->addresses[i]), "127.0.0.1:%d",
+		         redis_server_port(c->nodes[i]));
+		arguments[2 + i] = c->addresses[i];
+	}
+	arguments[2 + CLUSTER_NODES] = "--cluster-replicas";
+	arguments[3 + CLUSTER_NODES] = "1";
+	arguments[4 + CLUSTER_NODES] = "--cluster-yes";
+	run_cli(arguments);
+	wait_until(is_whole, c, 0);
+	assert_true(asprintf(&c->url, "redis+cluster://%s,%s", c->addresses[0], c->addresses[5]) >
+	            0);
+	return c;
+}
+
+void cluster_free(struct cluster_world *c)
+{
+	if (!c)
+		return;
+	for (int i = 0; i < CLUSTER_NODES; i++)
+		redis_server_free(c->nodes[i]);
+	free(c->url);
+	free(c);
+}
+
+const char *cluster_url(const struct cluster_world *c)
+{
+	return c->url;
+}
+
+struct redis_server *cluster_node(const struct cluster_world *c, int i)
+{
+	return c->nodes[i];
+}
+
+int cluster_owner(const struct cluster_world *c, int asked, const char *key)
+{
+	redisReply *r = redis_server_cmd(c->nodes[asked], "CLUSTER SLOTS");
+	long long slot = keys_slot(key, strlen(key)), port = 0;
+	int owner = -1;
+
+	for (size_t i = 0; i < r->elements; i++)
+		if (r->element[i]->element[0]->integer <= slot &&
+		    slot <= r->element[i]->element[1]->integer)
+			port = r->element[i]->element[2]->element[1]->integer;
+	freeReplyObject(r);
+	for (int i = 0; i < CLUSTER_NODES; i++)
+		if (redis_server_port(c->nodes[i]) == port)
+			owner = i;
+	assert_true(owner >= 0);
+	return owner;
+}
+
+struct process *cluster_reshard(const struct cluster_world *c, int from, int to, int n)
+{
+	char *from_id = redis_server_text(c->nodes[from], "CLUSTER MYID");
+	char *to_id = redis_server_text(c->nodes[to], "CLUSTER MYID"), slots[16];
+	struct process *p;
+
+	snprintf(slots, sizeof(slots), "%d", n);
+	p = process_start((const char *const[]){"redis-cli", "--cluster", "reshard",
+	                                        c->addresses[to], "--cluster-from", from_id,
+	                                        "--cluster-to", to_id, "--cluster-slots", slots,
+	                                        "--cluster-yes", NULL},
+	                  NULL);
+	free(from_id);
+	free(to_id);
+	return p;
+}

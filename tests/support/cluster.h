@@ -1,0 +1,27 @@
+/* cluster.h - Redis Cluster: three masters, each with a replica, on free ports of the loopback. */
+#ifndef SUPPORT_CLUSTER_H
+#define SUPPORT_CLUSTER_H
+
+#include <stdbool.h>
+
+#include "base/attr.h"
+#include "support/redis_server.h"
+
+#define CLUSTER_MASTERS 3
+#define CLUSTER_NODES 6
+
+struct cluster_world;
+
+/* Made by redis-cli --cluster create; nodes are taken for dead after two seconds. */
+struct cluster_world *cluster_start(void) MUST_CHECK;
+void cluster_free(struct cluster_world *c); /* NULL is fine */
+
+const char *cluster_url(const struct cluster_world *c); /* redis+cluster://… of two nodes */
+struct redis_server *cluster_node(const struct cluster_world *c, int i);
+/* The node that has the slot of the key, by what the node `asked` knows. */
+int cluster_owner(const struct cluster_world *c, int asked, const char *key);
+/* redis-cli --cluster reshard: n slots from one master to another, while everything goes on. It ends with
+ * 0; process_free. */
+struct process *cluster_reshard(const struct cluster_world *c, int from, int to, int n) MUST_CHECK;
+
+#endif
