@@ -1,7 +1,9 @@
 /* main.c - the table of subcommands. */
+#include <cjson/cJSON.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/suggest.h"
 #include "cli/args.h"
 #include "cli/cmd.h"
@@ -79,6 +81,10 @@ static int help(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "";
+	cJSON_Hooks memory = {mem_alloc, mem_free};
+
+	/* A tree that could not be built would look like a job that is not valid. */
+	cJSON_InitHooks(&memory);
 
 	if (*name == '\0') {
 		print_usage(stderr);

@@ -1,4 +1,4 @@
-/* mem.h - allocation that does not fail.
+/* mem.h - allocation that does not fail; cJSON's too (main.c).
  *
  * Out of memory aborts with one line on stderr: a worker that dies loses nothing (its leases run
  * out and others go on). Sizes that come from outside are bounded by the caller first, or asked for

@@ -18,7 +18,7 @@ struct trial_payload {
 	size_t len;
 };
 
-/* Returns the index of the first payload that kills, or n when all are harmless (or no child can be had: then
+/* Returns the index of the first payload that kills, or n when all are harmless (or no child, or no memory for it, can be had: then
  * the count of adoptions is what remains). Blocks for as long as the child runs. */
 size_t trial_run(const struct trial_payload *payloads, size_t n, const struct options *o) MUST_CHECK;
 

@@ -1,6 +1,7 @@
 #include "fleet/trial.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include "mail/job.h"
 #include "mail/message.h"
 
+#define TRIAL_NO_MEMORY 71 /* the child's exit code */
 #define TRIAL_MAX_MESSAGE ((size_t)1 << 30)
 
 static void trial_parse_and_compose(const struct trial_payload *payload, const struct options *o)
@@ -36,10 +38,21 @@ static void trial_parse_and_compose(const struct trial_payload *payload, const s
 void (*trial_work)(const struct trial_payload *payload,
                    const struct options *o) = trial_parse_and_compose;
 
+/* No memory is nothing that a payload has done: whoever adopts it next tries again. */
+static void *trial_realloc(void *p, size_t size)
+{
+	void *moved = realloc(p, size);
+
+	if (!moved)
+		_exit(TRIAL_NO_MEMORY);
+	return moved;
+}
+
 /* One byte for each payload that was survived. */
 static void trial_child(int out, const struct trial_payload *payloads, size_t n,
                         const struct options *o)
 {
+	mem_hook = trial_realloc;
 	for (size_t i = 0; i < n; i++) {
 		alarm(TRIAL_SECONDS);
 		trial_work(&payloads[i], o);
@@ -76,14 +89,15 @@ static pid_t trial_fork(int *end)
 	return child;
 }
 
-/* Did it live to its end? */
+/* Did it live to its end, or could it not be tried to the end? */
 static bool trial_wait(pid_t child)
 {
 	int status = 0;
 
 	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	return WIFEXITED(status) &&
+	       (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == TRIAL_NO_MEMORY);
 }
 
 static size_t trial_survived(int in)

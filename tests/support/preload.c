@@ -13,6 +13,13 @@
 #include "support/process.h"
 #include "support/tmpdir.h"
 
+/* A sanitizer has an allocator of its own, which must not be stood in front of. */
+#ifdef __SANITIZE_ADDRESS__
+#define ALLOCATIONS ""
+#else
+#define ALLOCATIONS "-DPRELOAD_ALLOCATIONS"
+#endif
+
 static char *setting, *why;
 
 static void compile(void)
@@ -23,7 +30,8 @@ static void compile(void)
 
 	/* $CC may be several words. */
 	assert_true(asprintf(&command,
-	                     "%s -std=gnu11 -O1 -D_GNU_SOURCE -shared -fPIC -o '%s' %s "
+	                     "%s -std=gnu11 -O1 -D_GNU_SOURCE -shared -fPIC " ALLOCATIONS
+	                     " -o '%s' %s "
 	                     "$(pkg-config --cflags libcjson) -ldl",
 	                     cc && *cc ? cc : "cc", library, source) > 0);
 	if (process_run((const char *const[]){"sh", "-c", command, NULL}, NULL, NULL, NULL, &why) ==

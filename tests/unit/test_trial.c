@@ -26,6 +26,8 @@ static void die_as_told(const struct trial_payload *p, const struct options *o)
 		_exit(3);
 	if (p->len == 4 && memcmp(p->bytes, "kill", 4) == 0)
 		raise(SIGKILL);
+	if (p->len == 4 && memcmp(p->bytes, "oom!", 4) == 0)
+		mem_free(mem_alloc(SIZE_MAX / 2));
 }
 
 static size_t try_out(const char *const *texts, size_t n)
@@ -54,6 +56,7 @@ static void test_names_the_one_that_kills(void **state)
 static void test_all_harmless(void **state)
 {
 	(void)state;
+	assert_int_equal(try_out((const char *[]){"a", "oom!", "c"}, 3), 3);
 	assert_int_equal(try_out((const char *[]){"a", "b", "c"}, 3), 3);
 	assert_int_equal(try_out(NULL, 0), 0);
 }
