@@ -85,7 +85,9 @@ const struct link_error *link_error_find(const char *text, size_t len)
 	row = search(text, len, false);
 	if (row)
 		return row;
-	if (contains(text, len, "The user executing the script can't"))
+	/* up to Redis 7.0; from 7.2 on */
+	if (contains(text, len, "The user executing the script can't") ||
+	    contains(text, len, "ACL failure in script"))
 		return &script_may_not;
 	return &other;
 }

@@ -356,8 +356,10 @@ async def main():
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(sys.argv[3], sys.argv[4])
     server = Server(directory)
-    listener = await asyncio.start_server(server.serve, "127.0.0.1", port, limit=LIMIT, ssl=context,
+    listener = await asyncio.start_server(server.serve, "127.0.0.1", port, ssl=context,
                                           backlog=1024)
+    # What the kernel takes in beforehand must not be a whole request, however much it would take.
+    listener.sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
     print("ready", listener.sockets[0].getsockname()[1], flush=True)
     await listener.serve_forever()
 

@@ -111,6 +111,9 @@ static void test_errors_within_scripts(void **state)
 		{"ERR The user executing the script can't run this command or subcommand script: "
 	         "b0f46bdf9ec7dc8d7e2a3d5d2ed2a16f5d2ec0ee, on @user_script:1.",
 	         LINK_CONFIG, LINK_REMEDY_NONE},
+		{"ERR ACL failure in script: User w has no permissions to run the 'set' command script: "
+	         "b0f46bdf9ec7dc8d7e2a3d5d2ed2a16f5d2ec0ee, on @user_script:1.",
+	         LINK_CONFIG, LINK_REMEDY_NONE},
 	};
 	(void)state;
 	ASSERT_ROWS(rows);
