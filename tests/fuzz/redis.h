@@ -207,6 +207,11 @@ unsigned topology_life(const struct topology *t, const char *key)
 	return t->life;
 }
 
+unsigned topology_lives(const struct topology *t)
+{
+	return t->life;
+}
+
 unsigned topology_slot(const struct topology *t, const char *key)
 {
 	(void)t;
