@@ -56,7 +56,11 @@ static void test_names_the_one_that_kills(void **state)
 static void test_all_harmless(void **state)
 {
 	(void)state;
+#ifdef __SANITIZE_ADDRESS__ /* which itself ends a program that asks for too much, with a report */
+	print_message("not tried under AddressSanitizer: a job that is too large for the memory\n");
+#else
 	assert_int_equal(try_out((const char *[]){"a", "oom!", "c"}, 3), 3);
+#endif
 	assert_int_equal(try_out((const char *[]){"a", "b", "c"}, 3), 3);
 	assert_int_equal(try_out(NULL, 0), 0);
 }
