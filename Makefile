@@ -8,16 +8,13 @@ DESTDIR   ?=
 V         ?= 0
 WERROR    ?= 0
 SANITIZER ?=
+FAILPOINTS ?= 0
 ARGS      ?=
 TESTS     ?=
 SECONDS   ?= 60
 
 comma := ,
-ifeq ($(SANITIZER),)
-BUILD ?= build
-else
-BUILD ?= build/san-$(subst $(comma),-,$(SANITIZER))
-endif
+BUILD ?= build$(if $(SANITIZER),/san-$(subst $(comma),-,$(SANITIZER)))$(if $(filter 1,$(FAILPOINTS)),/failpoints)
 
 CC       ?= cc
 AR       ?= ar
@@ -54,7 +51,8 @@ TEST_LIBS   = $(call once,TEST_LIBS,$(PKG_CONFIG) --libs cmocka)
 once = $(if $(once_$1),,$(eval once_$1 := $$(or $$(strip $$(shell $2)),$$(error libraries are \
        missing: run "make deps"))))$(once_$1)
 
-CPPFLAGS_ALL = -D_GNU_SOURCE -DPOSTRIDER_VERSION='"$(VERSION)"' -Iinclude $(PKG_CFLAGS) $(CPPFLAGS)
+CPPFLAGS_ALL = -D_GNU_SOURCE -DPOSTRIDER_VERSION='"$(VERSION)"' $(if $(filter 1,$(FAILPOINTS)),-DFAILPOINTS) \
+               -Iinclude $(PKG_CFLAGS) $(CPPFLAGS)
 CFLAGS_ALL   = -std=gnu11 $(WARNINGS) $(OPTIMIZE) $(HARDEN_CC) $(CFLAGS)
 LDFLAGS_ALL  = $(HARDEN_LD) $(if $(SANITIZER),-fsanitize=$(SANITIZER)) $(LDFLAGS)
 

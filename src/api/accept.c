@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/ack.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "redis/script.h"
@@ -149,6 +150,7 @@ static void on_accepted(void *data, enum link_result result, const redisReply *r
 		if (read_verdict(p, reply->element[i]))
 			TAILQ_INSERT_TAIL(&pushing, p, entry);
 	}
+	FAILPOINT("accepted");
 	push_all(a, b->redis, &pushing);
 	mem_free(b);
 }

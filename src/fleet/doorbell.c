@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 
 #define DOORBELL_MUTE_US 5000000
@@ -32,9 +33,11 @@ static void doorbell_on_rung(void *data, enum link_result result, const redisRep
 	struct doorbell *d = data;
 
 	d->ringing = false;
-	if (result == LINK_OK)
+	if (result == LINK_OK) {
 		d->rang = d->rang || reply->type == REDIS_REPLY_STRING;
-	else if (result == LINK_AGAIN && topology_line_up(d->line)) {
+		if (d->rang)
+			FAILPOINT("rung");
+	} else if (result == LINK_AGAIN && topology_line_up(d->line)) {
 		d->mute_until = clock_boot_us() + DOORBELL_MOVING_US; /* its slot moves */
 	} else if (result != LINK_LOST && result != LINK_AGAIN) {
 		log_error("doorbell_failed", LOG_STR("queue", d->keys->list),

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "fleet/attempt.h"
@@ -415,6 +416,7 @@ static void task_begun(struct task *t)
 		count_wait(t);
 		task_set_state(t, TASK_RELEASED);
 		provider_release(t->gate->provider, &t->delivery);
+		FAILPOINT("released");
 	}
 }
 
@@ -524,9 +526,11 @@ void task_advance(struct task *t, enum task_event event)
 	}
 	switch (event) {
 	case TASK_ON_CLAIMED:
+		FAILPOINT("claimed");
 		task_claimed(t);
 		break;
 	case TASK_ON_PEEKED:
+		FAILPOINT("peeked");
 		task_peeked(t);
 		break;
 	case TASK_ON_ASKED:
@@ -534,28 +538,34 @@ void task_advance(struct task *t, enum task_event event)
 		status_ask(&t->worker->status, STATUS_PEEK, t);
 		break;
 	case TASK_ON_PERMIT:
+		FAILPOINT("permitted");
 		task_set_state(t, TASK_SENDING);
 		attempt_start(t);
 		break;
 	case TASK_ON_READY:
+		FAILPOINT("ready");
 		task_ready(t);
 		break;
 	case TASK_ON_BEGUN:
+		FAILPOINT("begun");
 		task_begun(t);
 		break;
 	case TASK_ON_DONE:
+		FAILPOINT("done");
 		if (t->state == TASK_BEGINNING)
 			t->over = true;
 		else
 			task_outcome(t, t->gate->provider->name);
 		break;
 	case TASK_ON_FINISHED:
+		FAILPOINT("finished");
 		task_finished(t);
 		break;
 	case TASK_ON_NOTIFIED:
 		task_notified(t);
 		break;
 	case TASK_ON_SETTLED:
+		FAILPOINT("settled");
 		task_settled(t);
 		break;
 	case TASK_ON_LOST:
