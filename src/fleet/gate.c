@@ -128,7 +128,9 @@ static void gate_set_state(struct gate *g, const char *state, int64_t wait)
 			         LOG_INT("wait_ms", wait));
 		snprintf(g->state, sizeof(g->state), "%s", state);
 	}
-	if (shut != g->shut || strcmp(state, "throttled") == 0 || (wait > 0 && g->provider->spills))
+	/* Shut again is news, too: a mail that has entered since it last opened would wait here for good,
+	 * since each time that it may ask it seems to flow. */
+	if (shut || g->shut || strcmp(state, "throttled") == 0 || (wait > 0 && g->provider->spills))
 		*g->changed = true;
 	g->shut = shut;
 	g->blocked_until = wait > 0 ? clock_boot_us() + wait * 1000 : 0;

@@ -188,6 +188,63 @@ static void test_half_open(void **state)
 	sink_free(back);
 }
 
+struct either {
+	struct fleet *fleet;
+	struct sink *sink;
+	const char *key;
+};
+
+static bool taken_or_sent(void *data)
+{
+	const struct either *e = data;
+	char *status = fleet_field(e->fleet, e->key, "status");
+	bool sent = strcmp(status, "sent") == 0;
+
+	free(status);
+	return sent || sink_total(e->sink) > 0;
+}
+
+/* While a probe is out, mail goes to the next provider: also what enters at a moment when the gate seems to flow
+ * again, since it may ask again whether the probe is back. */
+static void test_probe_out(void **state)
+{
+	struct fleet *f = fleet_start(NULL);
+	struct sink *first = sink_prepare();
+	int64_t end;
+
+	(void)state;
+	fleet_set(f, "PROVIDERS=primary,backup");
+	fleet_set(f, "PROVIDER_PRIMARY=%s", sink_dsn(first, ""));
+	fleet_set(f, "PROVIDER_BACKUP=mock://");
+	fleet_set(f, "CIRCUIT_BREAKER_THRESHOLD=1");
+	fleet_set(f, "CIRCUIT_BREAKER_TIMEOUT=200");
+	fleet_worker_ready(f, NULL);
+	fleet_push(f, "opens-it", "");
+	fleet_wait_status(f, "opens-it", "sent");
+	sink_run(first);
+	/* One after another, so that each comes while nothing else is asked; the first that may is the probe. */
+	for (int i = 0; sink_total(first) == 0; i++) {
+		char key[32];
+
+		snprintf(key, sizeof(key), "probe-%d", i);
+		fleet_push_to(f, key, "hold-dot.ada@example.com", "");
+		assert_true(wait_for(NULL, taken_or_sent, &(struct either){f, first, key}, 0));
+	}
+	end = wait_now_ms() + 3000; /* three times as long as the gate waits before it asks again */
+	for (int i = 0; wait_now_ms() < end; i++) {
+		char key[32];
+
+		snprintf(key, sizeof(key), "other-%d", i);
+		fleet_push(f, key, "");
+		fleet_wait_status(f, key, "sent");
+	}
+	assert_int_equal(sink_total(first), 1);
+	sink_go(first);
+	fleet_wait_settled(f, NULL);
+	fleet_free(f);
+	sink_free(first);
+}
+
 /* A thousand recipients in a row that do not exist: that is no fault of the provider. */
 static void test_bad_recipients(void **state)
 {
@@ -468,12 +525,19 @@ static void test_concurrency(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_70_90),          cmocka_unit_test(test_primary_dead),
-		cmocka_unit_test(test_opens_once),     cmocka_unit_test(test_half_open),
-		cmocka_unit_test(test_bad_recipients), cmocka_unit_test(test_lost_before_last_byte),
-		cmocka_unit_test(test_unknown),        cmocka_unit_test(test_throttled),
-		cmocka_unit_test(test_greylisted),     cmocka_unit_test(test_rejected_and_down),
-		cmocka_unit_test(test_max_attempts),   cmocka_unit_test(test_rate),
+		cmocka_unit_test(test_70_90),
+		cmocka_unit_test(test_primary_dead),
+		cmocka_unit_test(test_opens_once),
+		cmocka_unit_test(test_half_open),
+		cmocka_unit_test(test_probe_out),
+		cmocka_unit_test(test_bad_recipients),
+		cmocka_unit_test(test_lost_before_last_byte),
+		cmocka_unit_test(test_unknown),
+		cmocka_unit_test(test_throttled),
+		cmocka_unit_test(test_greylisted),
+		cmocka_unit_test(test_rejected_and_down),
+		cmocka_unit_test(test_max_attempts),
+		cmocka_unit_test(test_rate),
 		cmocka_unit_test(test_concurrency),
 	};
 
