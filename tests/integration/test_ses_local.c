@@ -21,6 +21,7 @@
 #include "base/buf.h"
 #include "support/delivery.h"
 #include "support/npm.h"
+#include "support/port.h"
 #include "support/process.h"
 #include "support/wait.h"
 
@@ -29,18 +30,6 @@
 static char *program;
 static int port;
 static struct process *server;
-
-static int free_port(void)
-{
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t len = sizeof(a);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
-	close(fd);
-	return ntohs(a.sin_port);
-}
 
 static int begin(void **state)
 {
@@ -51,7 +40,7 @@ static int begin(void **state)
 	if (program == NULL)
 		return 0;
 	setenv("no_proxy", "127.0.0.1", 1);
-	port = free_port();
+	port = port_free();
 	snprintf(number, sizeof(number), "%d", port);
 	server = process_start(
 		(const char *const[]){program, "--port", number, "--host", "127.0.0.1", NULL},

@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "support/port.h"
 #include "support/tmpdir.h"
 #include "support/wait.h"
 
@@ -38,26 +39,13 @@ static char *path_in(const struct sink *s, const char *name)
 	return path;
 }
 
-static int free_port(void)
-{
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t len = sizeof(a);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	assert_true(fd >= 0);
-	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
-	close(fd);
-	return ntohs(a.sin_port);
-}
-
 struct sink *sink_prepare(void)
 {
 	struct sink *s = calloc(1, sizeof(*s));
 
 	assert_non_null(s);
 	s->dir = tmpdir_make("sink");
-	s->port = free_port();
+	s->port = port_free();
 	return s;
 }
 
