@@ -12,6 +12,12 @@ FAILPOINTS ?= 0
 ARGS      ?=
 TESTS     ?=
 SECONDS   ?= 60
+# Of the storm.
+MAILS    ?= 20000
+KILLS    ?= 200
+DURATION ?= 120
+WORKERS  ?= 4
+SEED     ?= 1
 
 comma := ,
 BUILD ?= build$(if $(SANITIZER),/san-$(subst $(comma),-,$(SANITIZER)))$(if $(filter 1,$(FAILPOINTS)),/failpoints)
@@ -67,11 +73,13 @@ SCRIPTS   := $(sort $(filter-out %.lib.lua,$(wildcard lua/*.lua)))
 OBJECTS   := $(SOURCES:%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/gen/scripts.o
 MAIN      := $(BUILD)/obj/src/main.o
 SUPPORT   := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/support/*.c))
-TEST_KINDS := unit integration e2e
+TEST_KINDS := unit integration e2e storm
 TEST_PROGRAMS := $(foreach kind,$(TEST_KINDS),$(patsubst %.c,$(BUILD)/%,\
                  $(sort $(wildcard tests/$(kind)/test_*.c))))
 FUZZ_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 TEST_PROGRAMS += $(FUZZ_PROGRAMS)
+STORM     := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tests/storm/test_%,$(wildcard tests/storm/*.c)))
+BREACHES  := fencing order lease begin rate
 # As tests/run chooses.
 CHOSEN_TESTS := $(if $(TESTS),$(shell for program in $(TEST_PROGRAMS); do \
                 case $$program in (*$(TESTS)*) echo $$program ;; esac; done),$(TEST_PROGRAMS))
@@ -92,11 +100,23 @@ SUBMAKE = $(MAKE) --no-print-directory $(JOBS)
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all programs fuzzers test fuzz lint format run deps install uninstall clean help FORCE
+.PHONY: all programs with-failpoints fuzzers test storm fuzz lint format run deps install uninstall clean help FORCE
 
 all: $(BUILD)/postrider ## build the program (the default)
 
-programs: $(BUILD)/postrider $(CHOSEN_TESTS)
+programs: $(BUILD)/postrider $(CHOSEN_TESTS) $(if $(filter %/test_storm,$(CHOSEN_TESTS)),with-failpoints)
+
+# The storm's program has failpoints; those that are broken on purpose prove its checker.
+with-failpoints:
+	+$(Q)$(SUBMAKE) FAILPOINTS=1 BUILD=$(BUILD)/failpoints $(BUILD)/failpoints/postrider \
+		$(BREACHES:%=$(BUILD)/failpoints/broken/%/postrider)
+
+$(BUILD)/broken/%/postrider: tests/storm/break $(MAIN) $(BUILD)/libpostrider.a
+	$(call say,BREAK,$@)
+	$(Q)tests/storm/break $* $(@D)
+	$(Q)LC_ALL=C $(AWK) -f src/redis/embed.awk $(SCRIPTS:%=$(@D)/%) </dev/null >$(@D)/scripts.c
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -w $(LDFLAGS_ALL) -o $@ $(MAIN) \
+		$$(find $(@D) -name '*.c') $(BUILD)/libpostrider.a $(PKG_LIBS) $(LDLIBS)
 
 $(BUILD)/postrider: $(MAIN) $(BUILD)/libpostrider.a
 	$(call say,LD,$@)
@@ -112,6 +132,11 @@ $(BUILD)/tests/libsupport.a: $(SUPPORT)
 	$(Q)mkdir -p $(@D) && rm -f $@ && $(AR) rcs $@ $^
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/tests/libsupport.a $(BUILD)/libpostrider.a
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(TEST_LIBS) $(PKG_LIBS) $(LDLIBS)
+
+$(filter $(BUILD)/tests/storm/%,$(TEST_PROGRAMS)): $(BUILD)/%: $(BUILD)/obj/%.o $(STORM) \
+		$(BUILD)/tests/libsupport.a $(BUILD)/libpostrider.a
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(TEST_LIBS) $(PKG_LIBS) $(LDLIBS)
 
@@ -165,6 +190,12 @@ fuzz: ## run the fuzz targets, each for SECONDS=60 (TESTS=pattern chooses); what
 	@.ci/deps build fuzz
 	@$(SUBMAKE) CC=clang WERROR=0 SANITIZER=fuzzer-no-link,address,undefined fuzzers
 	@SECONDS=$(SECONDS) tests/fuzz/run build/san-fuzzer-no-link-address-undefined/fuzz '$(TESTS)'
+
+storm: ## everything goes wrong at once, and a table (MAILS=20000 KILLS=200 DURATION=120 WORKERS=4 SEED=1)
+	@.ci/deps build run test
+	@$(SUBMAKE) TESTS=storm/test_storm programs
+	@MAILS='$(MAILS)' KILLS='$(KILLS)' DURATION='$(DURATION)' WORKERS='$(WORKERS)' SEED='$(SEED)' \
+		TEST=test_storm $(BUILD)/tests/storm/test_storm
 
 lint: ## check format, code, include direction, Lua heads, documentation
 	@.ci/deps build run test lint
@@ -223,5 +254,5 @@ $(LINTS):
 	$(Q)$@
 
 -include $(SOURCES:%.c=$(BUILD)/lint/%.tidy.d)
--include $(OBJECTS:.o=.d) $(SUPPORT:.o=.d) $(TEST_PROGRAMS:$(BUILD)/%=$(BUILD)/obj/%.d) \
+-include $(OBJECTS:.o=.d) $(SUPPORT:.o=.d) $(STORM:.o=.d) $(TEST_PROGRAMS:$(BUILD)/%=$(BUILD)/obj/%.d) \
          $(BUILD)/obj/tests/fuzz/replay.d

@@ -1,0 +1,26 @@
+#include "storm/manner.h"
+
+const struct manner manners[MANNERS] = {
+	{"mail-451", 60, AT_MAIL, false, true, false, SAY, "451 4.3.0 out of order for now\r\n"},
+	{"mail-530", 1, AT_MAIL, false, true, false, SAY, "530 5.7.0 Authentication required\r\n"},
+	{"rcpt-550", 100, AT_RCPT, false, true, false, SAY, "550 5.1.1 no such user here\r\n"},
+	{"rcpt-450", 150, AT_RCPT, false, true, false, SAY, "450 4.2.1 mailbox is busy\r\n"},
+	{"rcpt-throttle", 2, AT_RCPT, false, true, false, SAY,
+         "450 4.7.28 too many mails from you, slow down\r\n"},
+	{"rcpt-cut", 40, AT_RCPT, false, true, false, RESET, ""},
+	{"data-451", 60, AT_DATA, false, true, false, SAY, "451 4.3.0 no space for now\r\n"},
+	{"body-cut", 100, IN_BODY, false, true, true, RESET, ""},
+	{"held-close", 40, WHILE_HELD, false, true, true, CLOSE, ""},
+	{"held-reset", 40, WHILE_HELD, false, true, true, RESET, ""},
+	{"dot-451", 100, AT_DOT, false, true, false, SAY, "451 4.3.0 try again later\r\n"},
+	{"dot-421", 40, AT_DOT, false, true, false, SAY_AND_CLOSE, "421 4.3.2 shutting down\r\n"},
+	{"dot-554", 50, AT_DOT, false, true, false, SAY, "554 5.6.0 this will never be taken\r\n"},
+	{"dot-lost", 60, AT_DOT, false, true, true, RESET, ""},
+	{"taken-reset", 60, AT_DOT, true, true, true, RESET, ""},
+	{"taken-close", 30, AT_DOT, true, true, true, CLOSE, ""},
+	{"taken-silent", 8, AT_DOT, true, true, true, SILENT, ""},
+	{"taken-half", 30, AT_DOT, true, true, true, SAY_AND_CLOSE, "250 2.0.0 ke"},
+	{"taken-garbage", 20, AT_DOT, true, true, true, SAY_AND_CLOSE, "what did you say?\r\n"},
+	{"taken-endless", 4, AT_DOT, true, true, true, ENDLESS, ""},
+	{"taken-drip", 60, AT_DOT, true, false, false, DRIP, "250 2.0.0 kept, slowly\r\n"},
+};
