@@ -114,6 +114,8 @@ static void hang_up(struct peer *p, bool reset)
 		return;
 	if (reset)
 		(void)setsockopt(p->fd, SOL_SOCKET, SO_LINGER, &l, sizeof(l));
+	/* A child between fork and exec still has it open: closing it here would not end the watch. */
+	(void)epoll_ctl(p->m->epoll, EPOLL_CTL_DEL, p->fd, NULL);
 	close(p->fd);
 	p->gone = true;
 }
