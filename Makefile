@@ -10,6 +10,8 @@ WERROR    ?= 0
 SANITIZER ?=
 FAILPOINTS ?= 0
 ARGS      ?=
+BENCH     ?=
+PEERS     ?= bullmq@6.7.0 nodemailer@10.6.0
 TESTS     ?=
 SECONDS   ?= 60
 # Of the storm.
@@ -101,7 +103,7 @@ SUBMAKE = $(MAKE) --no-print-directory $(JOBS)
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all programs with-failpoints fuzzers test storm fuzz lint format run deps install uninstall clean help FORCE
+.PHONY: all programs with-failpoints fuzzers test storm fuzz bench bench-peers lint format run deps install uninstall clean help FORCE
 
 all: $(BUILD)/postrider ## build the program (the default)
 
@@ -198,6 +200,18 @@ storm: ## everything goes wrong at once, and a table (MAILS=20000 KILLS=200 DURA
 	@MAILS='$(MAILS)' KILLS='$(KILLS)' DURATION='$(DURATION)' WORKERS='$(WORKERS)' SEED='$(SEED)' \
 		TEST=test_storm $(BUILD)/tests/storm/test_storm
 
+bench: ## measure what a mail costs (BENCH="--mails 100000 --rounds 5 --only mock,smtp")
+	@.ci/deps build run bench
+	@$(SUBMAKE) all
+	@python3 tests/bench/bench.py $(BUILD)/postrider $(BUILD)/bench.json $(BENCH)
+
+bench-peers: ## the same beside BullMQ and nodemailer, which npm installs into the build directory
+	@.ci/deps build run bench
+	@$(SUBMAKE) all
+	@command -v npm >/dev/null || { echo 'bench-peers needs Node.js and npm'; exit 1; }
+	$(Q)npm install --no-audit --no-fund --no-save --silent --prefix $(BUILD)/peers $(PEERS)
+	@python3 tests/bench/bench.py $(BUILD)/postrider $(BUILD)/bench.json --peers $(abspath $(BUILD)/peers) $(BENCH)
+
 lint: ## check format, code, include direction, Lua heads, documentation
 	@.ci/deps build run test lint
 	@$(SUBMAKE) --output-sync=target --keep-going lint-all
@@ -222,7 +236,7 @@ clean: ## remove everything that was built
 
 help: ## print this
 	@echo 'make [V=1] [WERROR=1] [SANITIZER=address,undefined] [TARGET]'
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 # --- lint ------------------------------------------------------------------------------------------
 LINTS := $(filter-out %.h,$(sort $(wildcard tests/lint/*)))
