@@ -150,6 +150,8 @@ static void test_fsync(void **state)
 		/* as if the machine's power had failed */
 		redis_server_restart(redis);
 		assert_int_equal(redis_server_int(redis, "LLEN " FLEET_QUEUE), 1);
+		/* it is not to be unavailable because Redis was away */
+		process_wait_lines(a.process, "\"event\":\"redis_up\"", 2, 0);
 		redis_server_do(redis, "CONFIG SET appendonly no");
 	} else {
 		print_message("this Redis has no WAITAOF: that ACK_FSYNC=1 waits is not shown\n");
