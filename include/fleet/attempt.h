@@ -24,4 +24,8 @@ void attempt_free(struct task *t);
  * breaker, logs it, counts it. */
 void attempt_ended(struct task *t, const char *provider);
 
+/* t->decision says that the mail fails. When some of its recipients have it, from this attempt or an earlier
+ * one, it is sent, and `recipients` says who has not. */
+void attempt_failed(struct task *t);
+
 #endif

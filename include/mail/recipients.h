@@ -7,6 +7,7 @@
 #ifndef MAIL_RECIPIENTS_H
 #define MAIL_RECIPIENTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/buf.h"
@@ -28,5 +29,7 @@ void recipients_write(struct buf *out, const struct job *job, const struct rcpt_
 /* Fills results (job->n_rcpts of them) from such a text; what is not there or cannot be read is
  * RCPT_PENDING without a code, and so is all that follows. */
 void recipients_read(const char *text, size_t len, const struct job *job, struct rcpt_result *results);
+/* Does such a text (NULL: there is none) say of anybody that the mail was accepted for them? */
+bool recipients_any_accepted(const char *text, const struct job *job);
 
 #endif

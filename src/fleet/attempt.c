@@ -90,24 +90,31 @@ static struct policy attempt_policy(const struct task *t)
 	};
 }
 
-/* Keeps what became of each recipient; says whether some were taken, and some put off. */
-static void attempt_recipients(struct task *t, bool *accepted, bool *deferred)
+/* Keeps what became of each recipient; says whether some were put off. */
+static bool attempt_recipients(struct task *t)
 {
 	const struct rcpt_result *r = t->delivery.rcpts;
+	bool deferred = false;
 	struct buf text;
 
-	*accepted = *deferred = false;
 	if (!r || t->job->n_rcpts < 2 || t->outcome.kind == OUTCOME_UNKNOWN ||
 	    t->outcome.kind == OUTCOME_PROVIDER_DOWN)
-		return;
-	for (size_t i = 0; i < t->job->n_rcpts; i++) {
-		*accepted = *accepted || r[i].state == RCPT_ACCEPTED;
-		*deferred = *deferred || r[i].state == RCPT_DEFERRED || r[i].state == RCPT_PENDING;
-	}
+		return false;
+	for (size_t i = 0; i < t->job->n_rcpts; i++)
+		deferred = deferred || r[i].state == RCPT_DEFERRED || r[i].state == RCPT_PENDING;
 	buf_init(&text, (size_t)JOB_MAX_RECIPIENTS * (ADDRESS_MAX_EMAIL + 64));
 	recipients_write(&text, t->job, r);
 	mem_free(t->recipients);
 	t->recipients = buf_take(&text);
+	return deferred;
+}
+
+void attempt_failed(struct task *t)
+{
+	if (!recipients_any_accepted(t->recipients, t->job))
+		return;
+	t->decision.status = "sent";
+	t->decision.settle = SETTLE_ACK;
 }
 
 void attempt_ended(struct task *t, const char *provider)
@@ -115,17 +122,13 @@ void attempt_ended(struct task *t, const char *provider)
 	struct policy_provider may[REGISTRY_MAX];
 	size_t n_may = worker_providers(t->worker, t->job, may);
 	struct policy p = attempt_policy(t);
-	bool accepted, deferred;
+	bool deferred = attempt_recipients(t);
 
 	t->over = false;
-	attempt_recipients(t, &accepted, &deferred);
 	policy_decide(&t->decision, &t->history, &p, provider, may, n_may, &t->outcome, deferred,
 	              redis_clock_now(&t->queue->clock), random_u64());
-	if (accepted && strcmp(t->decision.status, "failed") == 0) {
-		/* Some have it: the mail is sent, and `recipients` says who has not. */
-		t->decision.status = "sent";
-		t->decision.settle = SETTLE_ACK;
-	}
+	if (strcmp(t->decision.status, "failed") == 0)
+		attempt_failed(t);
 	if (t->decision.attempt)
 		t->history.attempts++;
 	if (t->gate)

@@ -184,10 +184,20 @@ void task_decide_failed(struct task *t, const char *code, const char *text)
 }
 
 /* Fails for a reason that is not a provider's. */
-static void task_fail(struct task *t, const char *status, const char *code, const char *text)
+static void task_fail(struct task *t, const char *code, const char *text)
 {
 	task_decide_failed(t, code, text);
-	t->decision.status = status;
+	task_finish(t);
+}
+
+/* The same of one that may have been tried: held, when nobody knows what came of that. */
+static void task_give_up(struct task *t, const char *code, const char *text)
+{
+	task_decide_failed(t, code, text);
+	if (t->history.pinned[0] != '\0')
+		t->decision.status = "held";
+	else
+		attempt_failed(t);
 	task_finish(t);
 }
 
@@ -219,12 +229,11 @@ static void task_no_route(struct task *t)
 	const char *why = worker_refusal(t->worker, t->job);
 
 	if (t->history.n_tries > 0)
-		task_fail(t, t->history.pinned[0] != '\0' ? "held" : "failed", "attempts_spent",
-		          "no provider is left to try");
+		task_give_up(t, "attempts_spent", "no provider is left to try");
 	else if (why)
-		task_fail(t, "failed", CODE_UNSUPPORTED, why);
+		task_fail(t, CODE_UNSUPPORTED, why);
 	else
-		task_fail(t, "failed", "no_such_provider", t->job->provider);
+		task_fail(t, "no_such_provider", t->job->provider);
 }
 
 static void task_route(struct task *t)
@@ -259,11 +268,9 @@ static void task_consider(struct task *t)
 		t->created_at = now;
 	due = task_not_before(t);
 	if (t->job->expires_at > 0 && now >= t->job->expires_at) {
-		task_fail(t, t->history.pinned[0] != '\0' ? "held" : "failed", "expired",
-		          "expiresAt has passed");
+		task_give_up(t, "expired", "expiresAt has passed");
 	} else if (now - task_since(t) > t->worker->options->max_queue_time * 1000) {
-		task_fail(t, t->history.pinned[0] != '\0' ? "held" : "failed", "expired",
-		          "it was longer in the queue than MAX_QUEUE_TIME");
+		task_give_up(t, "expired", "it was longer in the queue than MAX_QUEUE_TIME");
 	} else if (due > now + TASK_SOON_MS) {
 		t->decision = (struct decision){
 			.status = "scheduled", .settle = SETTLE_DELAY, .at = due};
@@ -316,14 +323,13 @@ static void task_judged(struct task *t)
 	case VERDICT_CONFLICT:
 		log_warn("key_conflict", LOG_STR("id", t->id), LOG_STR("key", t->key));
 		task_name_auto(t);
-		task_fail(t, "failed", "conflict", "the idempotency key belongs to other content");
+		task_fail(t, "conflict", "the idempotency key belongs to other content");
 		break;
 	default:
 		log_error("status_unusable", LOG_STR("id", t->id), LOG_STR("key", t->status_key),
 		          LOG_STR("error", t->verdict_text));
 		task_name_auto(t);
-		task_fail(t, "failed", "status_unusable",
-		          "the key of its status holds something else");
+		task_fail(t, "status_unusable", "the key of its status holds something else");
 		break;
 	}
 }

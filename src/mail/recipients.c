@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/utf8.h"
 #include "mail/text.h"
 
@@ -108,4 +109,19 @@ void recipients_read(const char *text, size_t len, const struct job *job,
 			return;
 		}
 	}
+}
+
+bool recipients_any_accepted(const char *text, const struct job *job)
+{
+	struct rcpt_result *results;
+	bool any = false;
+
+	if (!text)
+		return false;
+	results = mem_alloc(job->n_rcpts * sizeof(*results));
+	recipients_read(text, strlen(text), job, results);
+	for (size_t i = 0; i < job->n_rcpts; i++)
+		any = any || results[i].state == RCPT_ACCEPTED;
+	mem_free(results);
+	return any;
 }

@@ -12,6 +12,7 @@
 
 #include "support/fleet.h"
 #include "support/pace.h"
+#include "support/sink.h"
 #include "support/timelines.h"
 #include "support/wait.h"
 
@@ -103,6 +104,36 @@ static void test_expired(void **state)
 	assert_int_equal(tally_total(taken), 0);
 	tally_free(taken);
 	fleet_free(f);
+}
+
+/* Somebody has it: it is sent, whatever becomes of the others. */
+static void test_expired_for_some(void **state)
+{
+	struct sink *sink = sink_start();
+	struct fleet *f = fleet_start(NULL);
+	char job[400], *text;
+
+	(void)state;
+	fleet_set(f, "PROVIDER_PRIMARY=%s", sink_dsn(sink, ""));
+	fleet_set(f, "MAX_RETRY_ATTEMPTS=100");
+	fleet_set(f, "RETRY_BASE_DELAY=200");
+	fleet_set(f, "RETRY_MAX_DELAY=200");
+	fleet_worker_ready(f, NULL);
+	snprintf(job, sizeof(job),
+	         "{\"to\":[\"ok@example.com\",\"defer-100.x@example.com\"],\"subject\":\"Hi\","
+	         "\"body\":\"x\",\"idempotencyKey\":\"some\",\"expiresAt\":%lld}",
+	         (long long)pace_now(f) + 1500);
+	fleet_push_raw(f, NULL, job, strlen(job));
+	fleet_wait_field(f, "some", "error", "expired: expiresAt has passed");
+	fleet_wait_settled(f, NULL);
+	fleet_expect(f, "some", "status", "sent");
+	text = fleet_field(f, "some", "recipients");
+	assert_non_null(strstr(text, "ok@example.com accepted 250"));
+	assert_non_null(strstr(text, "defer-100.x@example.com deferred"));
+	free(text);
+	assert_int_equal(fleet_dead_count(f, NULL), 0);
+	fleet_free(f);
+	sink_free(sink);
 }
 
 /* A mail that cannot be delivered is given up after MAX_QUEUE_TIME; held, if it may have arrived. */
@@ -206,6 +237,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_later),
 		cmocka_unit_test(test_expired),
+		cmocka_unit_test(test_expired_for_some),
 		cmocka_unit_test(test_max_queue_time),
 		cmocka_unit_test(test_status_outlives_schedule),
 		cmocka_unit_test(test_cancelled),
