@@ -9,53 +9,19 @@
 
 #include <cmocka.h>
 
-#include "support/api.h"
+#include "support/api_world.h"
 #include "support/tally.h"
 
 #define MANY 50
-#define SEND "/api/email/send"
 #define BULK "/api/email/bulk-send"
-#define MAIL(KEY)                                                                                     \
-	"{\"to\":\"ada@example.com\",\"subject\":\"Hi\",\"body\":\"Hello\",\"idempotencyKey\":\"" KEY \
-	"\"}"
 #define KEYLESS "{\"to\":\"ada@example.com\",\"subject\":\"Hi\",\"body\":\"Hello\"}"
-
-struct world {
-	struct fleet *fleet;
-	const char *record;
-	struct api_process api;
-};
 
 static int setup(void **state)
 {
-	struct world *w = calloc(1, sizeof(*w));
-
-	w->fleet = fleet_start(NULL);
-	w->record = fleet_mock(w->fleet, "PRIMARY", "");
-	fleet_set(w->fleet, "RATE_LIMIT_MAX_REQUESTS=0");
-	w->api = api_start(w->fleet, NULL);
-	*state = w;
-	return 0;
+	return api_world_setup(state, NULL);
 }
 
-static int teardown(void **state)
-{
-	struct world *w = *state;
-
-	fleet_free(w->fleet);
-	free(w);
-	return 0;
-}
-
-static struct world *begin(void **state)
-{
-	struct world *w = *state;
-
-	redis_server_do(fleet_redis(w->fleet), "FLUSHALL");
-	return w;
-}
-
-static long long depth(const struct world *w)
+static long long depth(const struct api_world *w)
 {
 	return redis_server_int(fleet_redis(w->fleet), "LLEN " FLEET_QUEUE);
 }
@@ -64,8 +30,8 @@ static long long depth(const struct world *w)
 
 static void test_a_mail_is_taken(void **state)
 {
-	struct world *w = begin(state);
-	struct answer *r = api_post(&w->api, SEND, MAIL("a b/1"), NULL);
+	struct api_world *w = api_world_begin(state);
+	struct answer *r = api_post(&w->api, API_SEND, API_MAIL("a b/1"), NULL);
 	char *payload, *type = answer_header(r, "Content-Type");
 
 	answer_status(r, 202);
@@ -81,7 +47,7 @@ static void test_a_mail_is_taken(void **state)
 	answer_free(r);
 	free(type);
 	payload = redis_server_text(fleet_redis(w->fleet), "LINDEX " FLEET_QUEUE " 0");
-	assert_string_equal(payload, MAIL("a b/1"));
+	assert_string_equal(payload, API_MAIL("a b/1"));
 	free(payload);
 	fleet_expect(w->fleet, "a-b", "status", "");
 	r = api_get(&w->api, "/api/email/status/a%20b%2F1");
@@ -93,9 +59,10 @@ static void test_a_mail_is_taken(void **state)
 	answer_free(r);
 }
 
-static void expect_key(const struct world *w, const char *header, const char *body, const char *key)
+static void expect_key(const struct api_world *w, const char *header, const char *body,
+                       const char *key)
 {
-	struct answer *r = api_post(&w->api, SEND, body, (const char *const[]){header, NULL});
+	struct answer *r = api_post(&w->api, API_SEND, body, (const char *const[]){header, NULL});
 	char *payload;
 
 	answer_status(r, 202);
@@ -112,7 +79,7 @@ static void expect_key(const struct world *w, const char *header, const char *bo
 
 static void test_the_key_may_come_in_the_head(void **state)
 {
-	struct world *w = begin(state);
+	struct api_world *w = api_world_begin(state);
 
 	expect_key(w, "Idempotency-Key: one", KEYLESS, "one");
 	expect_key(w, "Idempotency-Key: \"two\"", KEYLESS, "two");
@@ -122,8 +89,8 @@ static void test_the_key_may_come_in_the_head(void **state)
 		w, "Idempotency-Key: five",
 		"{\"idempotencyKey\":null,\"to\":\"ada@example.com\",\"subject\":\"Hi\",\"body\":\"H\"}",
 		"five");
-	expect_key(w, "Idempotency-Key: six", MAIL("six"), "six");
-	struct answer *r = api_post(&w->api, SEND, MAIL("b"),
+	expect_key(w, "Idempotency-Key: six", API_MAIL("six"), "six");
+	struct answer *r = api_post(&w->api, API_SEND, API_MAIL("b"),
 	                            (const char *const[]){"Idempotency-Key: a", NULL});
 	answer_status(r, 400);
 	answer_free(r);
@@ -131,7 +98,7 @@ static void test_the_key_may_come_in_the_head(void **state)
 
 static void test_priority_chooses_the_queue(void **state)
 {
-	struct world *w = begin(state);
+	struct api_world *w = api_world_begin(state);
 	struct api_process api = api_start(
 		w->fleet,
 		(const char *const[]){"QUEUES=mail:queue:high,mail:queue,mail:queue:low", NULL});
@@ -143,7 +110,7 @@ static void test_priority_chooses_the_queue(void **state)
 		         "{\"to\":\"a@x.org\",\"subject\":\"s\",\"body\":\"b\",\"priority\":%d,"
 		         "\"idempotencyKey\":\"p%d\"}",
 		         priority, priority);
-		struct answer *r = api_post(&api, SEND, body, NULL);
+		struct answer *r = api_post(&api, API_SEND, body, NULL);
 		answer_status(r, 202);
 		answer_free(r);
 	}
@@ -159,9 +126,9 @@ struct fault_case {
 	const char *body, *details; /* the latter joined by | */
 };
 
-static void expect_details(const struct world *w, const struct fault_case *c)
+static void expect_details(const struct api_world *w, const struct fault_case *c)
 {
-	struct answer *r = api_post(&w->api, SEND, c->body, NULL);
+	struct answer *r = api_post(&w->api, API_SEND, c->body, NULL);
 	const cJSON *one;
 	char all[4096] = "";
 
@@ -208,7 +175,7 @@ static void test_all_faults_are_told_at_once(void **state)
 	         "Field \"to\" must not contain control characters|"
 	         "Field \"subject\" must not contain control characters"},
 	};
-	struct world *w = begin(state);
+	struct api_world *w = api_world_begin(state);
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		expect_details(w, &cases[i]);
@@ -224,38 +191,39 @@ static void test_a_provider_that_cannot_carry_it(void **state)
 		"Field \"provider\" names mark, which cannot carry this mail: Postmark takes one tag"};
 	static const char *const known[] = {"PROVIDERS=mark",
 	                                    "PROVIDER_MARK=postmark://TOKEN@default", NULL};
-	struct world *w = begin(state), knows = *w;
+	struct api_world *w = api_world_begin(state), knows = *w;
 
 	knows.api = api_start(w->fleet, known);
 	expect_details(&knows, &two_tags);
-	api_expect(&knows.api, 202, "POST", SEND, WITH("\"provider\":\"mark\",\"tags\":[\"one\"]"));
+	api_expect(&knows.api, 202, "POST", API_SEND,
+	           WITH("\"provider\":\"mark\",\"tags\":[\"one\"]"));
 	fleet_stop(w->fleet, knows.api.process);
 	redis_server_do(fleet_redis(w->fleet), "FLUSHALL");
-	api_expect(&w->api, 202, "POST", SEND, two_tags.body);
+	api_expect(&w->api, 202, "POST", API_SEND, two_tags.body);
 }
 
 static void test_the_limits_are_inclusive(void **state)
 {
-	struct world *w = begin(state);
+	struct api_world *w = api_world_begin(state);
 
-	api_expect(&w->api, 202, "POST", SEND,
+	api_expect(&w->api, 202, "POST", API_SEND,
 	           "{\"to\":\"a@x.org\",\"subject\":\"" HUNDRED "\xc3\xa4" TEN
 	           "\",\"body\":\"b\",\"idempotencyKey\":\"" HUNDRED
 	           "\",\"delay\":300000,\"priority\":10}");
-	api_expect(&w->api, 202, "POST", SEND, WITH("\"delay\":0,\"priority\":0"));
+	api_expect(&w->api, 202, "POST", API_SEND, WITH("\"delay\":0,\"priority\":0"));
 }
 
 static void test_broken_json_names_the_position(void **state)
 {
-	struct world *w = begin(state);
-	struct answer *r = api_post(&w->api, SEND, "{\"to\":\"a@x.org\",}", NULL);
+	struct api_world *w = api_world_begin(state);
+	struct answer *r = api_post(&w->api, API_SEND, "{\"to\":\"a@x.org\",}", NULL);
 
 	answer_status(r, 400);
 	assert_non_null(strstr(answer_at(r, "message")->valuestring, "at byte 16"));
 	answer_free(r);
-	api_expect(&w->api, 400, "POST", SEND, "");
-	api_expect(&w->api, 400, "POST", SEND, "[]");
-	api_expect(&w->api, 400, "POST", SEND, "{\"to\":\"a\",\"to\":\"b\"}");
+	api_expect(&w->api, 400, "POST", API_SEND, "");
+	api_expect(&w->api, 400, "POST", API_SEND, "[]");
+	api_expect(&w->api, 400, "POST", API_SEND, "{\"to\":\"a\",\"to\":\"b\"}");
 	api_expect(&w->api, 400, "POST", BULK, "{\"emails\":[{]}");
 	assert_int_equal(depth(w), 0);
 }
@@ -264,16 +232,16 @@ static void test_broken_json_names_the_position(void **state)
 
 static void test_a_repeat_is_a_replay(void **state)
 {
-	struct world *w = begin(state);
+	struct api_world *w = api_world_begin(state);
 	struct process *worker;
 	struct answer *r;
 	char *replayed;
 	struct tally *t;
 
-	api_expect(&w->api, 202, "POST", SEND, MAIL("r"));
+	api_expect(&w->api, 202, "POST", API_SEND, API_MAIL("r"));
 	worker = fleet_worker(w->fleet, NULL);
 	fleet_wait_status(w->fleet, "r", "sent");
-	r = api_post(&w->api, SEND, MAIL("r"), NULL);
+	r = api_post(&w->api, API_SEND, API_MAIL("r"), NULL);
 	answer_status(r, 200);
 	replayed = answer_header(r, "Idempotent-Replayed");
 	assert_string_equal(replayed, "true");
@@ -285,7 +253,7 @@ static void test_a_repeat_is_a_replay(void **state)
 	answer_free(r);
 	assert_int_equal(depth(w), 0);
 	r = api_post(
-		&w->api, SEND,
+		&w->api, API_SEND,
 		"{\"to\":\"ada@example.com\",\"subject\":\"Other\",\"body\":\"Hello\",\"idempotencyKey\":\"r\"}",
 		NULL);
 	answer_status(r, 409);
@@ -308,28 +276,28 @@ static void test_a_repeat_is_a_replay(void **state)
 /* What a crash between the two steps leaves: a status, and nothing in the list. */
 static void test_a_repeat_pushes_what_was_not_pushed(void **state)
 {
-	struct world *w = begin(state);
+	struct api_world *w = api_world_begin(state);
 
-	api_expect(&w->api, 202, "POST", SEND, MAIL("c"));
+	api_expect(&w->api, 202, "POST", API_SEND, API_MAIL("c"));
 	redis_server_do(fleet_redis(w->fleet), "DEL " FLEET_QUEUE);
 	process_kill(w->api.process);
 	fleet_end(w->fleet, w->api.process);
 	w->api = api_start(w->fleet, NULL);
-	api_expect(&w->api, 200, "POST", SEND, MAIL("c"));
+	api_expect(&w->api, 200, "POST", API_SEND, API_MAIL("c"));
 	assert_int_equal(depth(w), 1);
 	/* The push is refused: no 202, and the repeat goes through. */
 	redis_server_do(fleet_redis(w->fleet), "DEL " FLEET_QUEUE);
 	redis_server_do(fleet_redis(w->fleet), "SET " FLEET_QUEUE " x");
-	api_expect(&w->api, 500, "POST", SEND, MAIL("d"));
+	api_expect(&w->api, 500, "POST", API_SEND, API_MAIL("d"));
 	redis_server_do(fleet_redis(w->fleet), "DEL " FLEET_QUEUE);
-	api_expect(&w->api, 200, "POST", SEND, MAIL("d"));
+	api_expect(&w->api, 200, "POST", API_SEND, API_MAIL("d"));
 	assert_int_equal(depth(w), 1);
 }
 
 /* FAULTS 38, through two processes. */
 static void test_fifty_at_once_are_one_mail(void **state)
 {
-	struct world *w = begin(state);
+	struct api_world *w = api_world_begin(state);
 	struct api_process other = api_start(w->fleet, NULL);
 	struct process *worker = fleet_worker_ready(w->fleet, NULL);
 	struct answer *answers[MANY];
@@ -337,7 +305,7 @@ static void test_fifty_at_once_are_one_mail(void **state)
 	size_t taken = 0;
 	struct tally *t;
 
-	api_post_at_once(&w->api, &other, SEND, job, MANY, answers);
+	api_post_at_once(&w->api, &other, API_SEND, job, MANY, answers);
 	for (size_t i = 0; i < MANY; i++) {
 		taken += answers[i]->status == 202;
 		if (answers[i]->status != 202)
@@ -360,9 +328,9 @@ static void test_fifty_at_once_are_one_mail(void **state)
 
 static void test_bulk(void **state)
 {
-	struct world *w = begin(state);
-	struct answer *r = api_post(&w->api, BULK, "{\"emails\":[" MAIL("b1") "," MAIL("b2") "]}",
-	                            NULL);
+	struct api_world *w = api_world_begin(state);
+	struct answer *r = api_post(&w->api, BULK,
+	                            "{\"emails\":[" API_MAIL("b1") "," API_MAIL("b2") "]}", NULL);
 
 	answer_status(r, 200);
 	answer_is(r, "success", "true");
@@ -376,7 +344,7 @@ static void test_bulk(void **state)
 	assert_int_equal(depth(w), 2);
 	r = api_post(
 		&w->api, BULK,
-		"{\"emails\":[" MAIL(
+		"{\"emails\":[" API_MAIL(
 			"b3") ",{\"subject\":\"s\",\"body\":\"b\",\"idempotencyKey\":\"b4\"},7,"
 			      "{\"to\":\"a@x.org\",\"subject\":\"s\",\"body\":\"b\",\"idempotencyKey\":\"b1\"}]}",
 		NULL);
@@ -396,7 +364,7 @@ static void test_bulk(void **state)
 static void test_bulk_has_bounds(void **state)
 {
 	static const char *const bad[] = {"{}", "{\"emails\":[]}", "{\"emails\":{}}", "[]"};
-	struct world *w = begin(state);
+	struct api_world *w = api_world_begin(state);
 	char body[1024] = "{\"emails\":[0";
 	struct answer *r;
 
@@ -420,7 +388,7 @@ static void test_bulk_has_bounds(void **state)
 
 static void test_what_is_not_there(void **state)
 {
-	struct world *w = begin(state);
+	struct api_world *w = api_world_begin(state);
 	struct answer *r = api_get(&w->api, "/api/email/status/nobody");
 	char *allow;
 
@@ -441,7 +409,7 @@ static void test_what_is_not_there(void **state)
 	assert_string_equal(allow, "POST, DELETE"); /* of a mail that is called send */
 	free(allow);
 	answer_free(r);
-	r = api_call(&w->api, "POST", SEND, "to=a@x.org",
+	r = api_call(&w->api, "POST", API_SEND, "to=a@x.org",
 	             (const char *const[]){"Content-Type: text/plain", NULL});
 	answer_status(r, 415);
 	answer_free(r);
@@ -453,7 +421,7 @@ static void test_what_is_not_there(void **state)
 
 static void test_the_front_page(void **state)
 {
-	struct world *w = begin(state);
+	struct api_world *w = api_world_begin(state);
 	struct answer *r = api_get(&w->api, "/");
 
 	answer_status(r, 200);
@@ -483,5 +451,5 @@ int main(void)
 		cmocka_unit_test(test_what_is_not_there),
 		cmocka_unit_test(test_the_front_page),
 	};
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, api_world_teardown);
 }

@@ -13,14 +13,10 @@
 #include <jwt.h>
 
 #include "mail/digest.h"
-#include "support/api.h"
+#include "support/api_world.h"
 #include "support/tmpdir.h"
 
-#define SEND "/api/email/send"
 #define SECRET "0123456789abcdef0123456789abcdef"
-#define MAIL(KEY)                                                                                     \
-	"{\"to\":\"ada@example.com\",\"subject\":\"Hi\",\"body\":\"Hello\",\"idempotencyKey\":\"" KEY \
-	"\"}"
 
 /* --- the rate limit ------------------------------------------------------------------------------------------ */
 
@@ -48,7 +44,7 @@ static void test_the_limit_holds_across_processes(void **state)
 	fleet_set(f, "RATE_LIMIT_WINDOW=3600000");
 	a = api_start(f, NULL);
 	b = api_start(f, NULL);
-	r = api_post(&a, SEND, MAIL("1"), NULL);
+	r = api_post(&a, API_SEND, API_MAIL("1"), NULL);
 	answer_status(r, 202);
 	value = answer_header(r, "RateLimit-Policy");
 	assert_string_equal(value, "\"client\";q=4;w=3600");
@@ -58,15 +54,15 @@ static void test_the_limit_holds_across_processes(void **state)
 	free(value);
 	answer_free(r);
 	/* what is not valid costs nothing, and neither does looking up */
-	api_expect(&a, 400, "POST", SEND, "{}");
+	api_expect(&a, 400, "POST", API_SEND, "{}");
 	api_expect(&a, 200, "GET", "/api/email/status/1", NULL);
-	api_expect(&b, 202, "POST", SEND, MAIL("2"));
+	api_expect(&b, 202, "POST", API_SEND, API_MAIL("2"));
 	/* one token a mail: three are too many, two are not */
 	api_expect(&b, 429, "POST", "/api/email/bulk-send",
-	           "{\"emails\":[" MAIL("3") "," MAIL("4") "," MAIL("5") "]}");
+	           "{\"emails\":[" API_MAIL("3") "," API_MAIL("4") "," API_MAIL("5") "]}");
 	api_expect(&b, 200, "POST", "/api/email/bulk-send",
-	           "{\"emails\":[" MAIL("3") "," MAIL("4") "]}");
-	r = api_post(&a, SEND, MAIL("6"), NULL);
+	           "{\"emails\":[" API_MAIL("3") "," API_MAIL("4") "]}");
+	r = api_post(&a, API_SEND, API_MAIL("6"), NULL);
 	answer_status(r, 429);
 	answer_is(r, "error", "Too Many Requests");
 	answer_is(r, "type", "https://iana.org/assignments/http-problem-types#quota-exceeded");
@@ -76,8 +72,8 @@ static void test_the_limit_holds_across_processes(void **state)
 	answer_free(r);
 	/* more than fit at all */
 	api_expect(&a, 429, "POST", "/api/email/bulk-send",
-	           "{\"emails\":[" MAIL("3") "," MAIL("4") "," MAIL("5") "," MAIL("6") "," MAIL(
-			   "7") "]}");
+	           "{\"emails\":[" API_MAIL("3") "," API_MAIL("4") "," API_MAIL("5") "," API_MAIL(
+			   "6") "," API_MAIL("7") "]}");
 	assert_int_equal(redis_server_int(fleet_redis(f), "LLEN " FLEET_QUEUE), 4);
 	fleet_free(f);
 }
@@ -114,26 +110,26 @@ static void test_keys_and_their_scopes(void **state)
 	fleet_set(f, "API_KEYS_FILE=%s", path);
 	fleet_set(f, "RATE_LIMIT_MAX_REQUESTS=2");
 	a = api_start(f, NULL);
-	r = api_post(&a, SEND, MAIL("1"), NULL);
+	r = api_post(&a, API_SEND, API_MAIL("1"), NULL);
 	answer_status(r, 401);
 	answer_is(r, "error", "Unauthorized");
 	value = answer_header(r, "WWW-Authenticate");
 	assert_int_equal(strncmp(value, "Bearer ", 7), 0);
 	free(value);
 	answer_free(r);
-	assert_int_equal(call_as(&a, "POST", SEND, MAIL("1"), "X-API-Key: wrong"), 401);
-	assert_int_equal(call_as(&a, "POST", SEND, MAIL("1"), "X-API-Key: r3ad"), 403);
-	assert_int_equal(call_as(&a, "POST", SEND, MAIL("1"), "X-API-Key: s3nd"), 202);
+	assert_int_equal(call_as(&a, "POST", API_SEND, API_MAIL("1"), "X-API-Key: wrong"), 401);
+	assert_int_equal(call_as(&a, "POST", API_SEND, API_MAIL("1"), "X-API-Key: r3ad"), 403);
+	assert_int_equal(call_as(&a, "POST", API_SEND, API_MAIL("1"), "X-API-Key: s3nd"), 202);
 	assert_int_equal(call_as(&a, "GET", "/api/email/status/1", NULL, "X-API-Key: s3nd"), 403);
 	assert_int_equal(
 		call_as(&a, "GET", "/api/email/status/1", NULL, "Authorization: Bearer r3ad"), 200);
 	assert_int_equal(
 		call_as(&a, "GET", "/api/email/status/1", NULL, "Authorization: bearer 4dmin"),
 		200);
-	assert_int_equal(call_as(&a, "POST", SEND, MAIL("2"), "X-API-Key: s3nd"), 202);
+	assert_int_equal(call_as(&a, "POST", API_SEND, API_MAIL("2"), "X-API-Key: s3nd"), 202);
 	/* each key has its own bucket */
-	assert_int_equal(call_as(&a, "POST", SEND, MAIL("3"), "X-API-Key: s3nd"), 429);
-	assert_int_equal(call_as(&a, "POST", SEND, MAIL("3"), "X-API-Key: 4dmin"), 202);
+	assert_int_equal(call_as(&a, "POST", API_SEND, API_MAIL("3"), "X-API-Key: s3nd"), 429);
+	assert_int_equal(call_as(&a, "POST", API_SEND, API_MAIL("3"), "X-API-Key: 4dmin"), 202);
 	api_expect(&a, 200, "GET", "/livez", NULL);
 	api_expect(&a, 200, "GET", "/readyz", NULL);
 	value = process_stderr(a.process);
@@ -341,7 +337,7 @@ static void test_https(void **state)
 	silent = api_connect(&a);
 	a.https = true;
 	a.ca = cert;
-	api_expect(&a, 202, "POST", SEND, MAIL("1"));
+	api_expect(&a, 202, "POST", API_SEND, API_MAIL("1"));
 	api_expect(&a, 200, "GET", "/api/email/status/1", NULL);
 	api_expect(&a, 404, "GET", "/nothing", NULL);
 	(void)silent;
@@ -389,7 +385,7 @@ static void test_web_pages(void **state)
 	expect_origin(&a, "Origin: https://shop.example.evil", NULL);
 	expect_origin(&a, "Origin: https://shop", NULL);
 	expect_origin(&a, "X-None: 1", NULL);
-	r = api_call(&a, "OPTIONS", SEND, NULL,
+	r = api_call(&a, "OPTIONS", API_SEND, NULL,
 	             (const char *const[]){"Origin: https://other.example",
 	                                   "Access-Control-Request-Method: POST", NULL});
 	answer_status(r, 204);

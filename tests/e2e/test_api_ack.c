@@ -9,14 +9,9 @@
 
 #include <cmocka.h>
 
-#include "support/api.h"
+#include "support/api_world.h"
 #include "support/tally.h"
 #include "support/wait.h"
-
-#define SEND "/api/email/send"
-#define MAIL(KEY)                                                                                     \
-	"{\"to\":\"ada@example.com\",\"subject\":\"Hi\",\"body\":\"Hello\",\"idempotencyKey\":\"" KEY \
-	"\"}"
 
 struct world {
 	struct redis_server *master, *replica;
@@ -65,7 +60,7 @@ static int teardown(void **state)
 
 static void expect_unavailable(const struct api_process *a, const char *body)
 {
-	struct answer *r = body != NULL ? api_post(a, SEND, body, NULL) : api_get(a, "/readyz");
+	struct answer *r = body != NULL ? api_post(a, API_SEND, body, NULL) : api_get(a, "/readyz");
 	char *wait = answer_header(r, "Retry-After");
 
 	answer_status(r, 503);
@@ -91,15 +86,15 @@ static void test_replicas(void **state)
 		         "{\"to\":\"a@x.org\",\"subject\":\"s\",\"body\":\"b\","
 		         "\"idempotencyKey\":\"k%d\"}",
 		         i);
-		api_expect(&a, 202, "POST", SEND, body);
+		api_expect(&a, 202, "POST", API_SEND, body);
 		assert_int_equal(redis_server_int(w->replica, "LLEN " FLEET_QUEUE), i);
 	}
 	api_expect(&a, 200, "GET", "/readyz", NULL);
 	redis_server_pause(w->replica);
-	expect_unavailable(&a, MAIL("again"));
+	expect_unavailable(&a, API_MAIL("again"));
 	expect_unavailable(&a, NULL);
 	redis_server_resume(w->replica);
-	r = api_post(&a, SEND, MAIL("again"), NULL);
+	r = api_post(&a, API_SEND, API_MAIL("again"), NULL);
 	answer_status(r, 200);
 	answer_is(r, "status", "queued");
 	answer_free(r);
@@ -120,7 +115,7 @@ static void test_too_few_replicas(void **state)
 	struct world *w = *state;
 	struct api_process a = api_start(w->fleet, (const char *const[]){"ACK_REPLICAS=2", NULL});
 
-	expect_unavailable(&a, MAIL("few"));
+	expect_unavailable(&a, API_MAIL("few"));
 	expect_unavailable(&a, NULL);
 	assert_true(process_count_lines(a.process, "\"event\":\"replicas_missing\"") > 0);
 	fleet_end(w->fleet, a.process);
@@ -145,7 +140,7 @@ static void test_fsync(void **state)
 
 	(void)state;
 	if (has_waitaof(redis)) {
-		api_expect(&a, 202, "POST", SEND, MAIL("disk"));
+		api_expect(&a, 202, "POST", API_SEND, API_MAIL("disk"));
 		api_expect(&a, 200, "GET", "/readyz", NULL);
 		/* as if the machine's power had failed */
 		redis_server_restart(redis);
@@ -156,7 +151,7 @@ static void test_fsync(void **state)
 	} else {
 		print_message("this Redis has no WAITAOF: that ACK_FSYNC=1 waits is not shown\n");
 	}
-	expect_unavailable(&a, MAIL("nowhere"));
+	expect_unavailable(&a, API_MAIL("nowhere"));
 	expect_unavailable(&a, NULL);
 	assert_true(process_count_lines(a.process, "\"event\":\"fsync_unknown\"") > 0);
 	fleet_free(f);

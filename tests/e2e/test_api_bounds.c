@@ -13,42 +13,17 @@
 
 #include <cmocka.h>
 
-#include "support/api.h"
+#include "support/api_world.h"
 #include "support/wait.h"
 
-#define SEND "/api/email/send"
-#define MAIL(KEY)                                                                                     \
-	"{\"to\":\"ada@example.com\",\"subject\":\"Hi\",\"body\":\"Hello\",\"idempotencyKey\":\"" KEY \
-	"\"}"
 #define IDLE 9000
-
-struct world {
-	struct fleet *fleet;
-	struct api_process api;
-};
 
 static int setup(void **state)
 {
-	struct world *w = calloc(1, sizeof(*w));
-
-	w->fleet = fleet_start(NULL);
-	fleet_set(w->fleet, "RATE_LIMIT_MAX_REQUESTS=0");
-	fleet_set(w->fleet, "API_MAX_BODY=100000");
-	w->api = api_start(w->fleet, NULL);
-	*state = w;
-	return 0;
+	return api_world_setup(state, (const char *const[]){"API_MAX_BODY=100000", NULL});
 }
 
-static int teardown(void **state)
-{
-	struct world *w = *state;
-
-	fleet_free(w->fleet);
-	free(w);
-	return 0;
-}
-
-static void expect_raw(const struct world *w, const char *request, const char *line)
+static void expect_raw(const struct api_world *w, const char *request, const char *line)
 {
 	char *answer = api_raw(&w->api, request);
 
@@ -60,7 +35,7 @@ static void expect_raw(const struct world *w, const char *request, const char *l
 /* Two lengths: whoever stands before us may have seen another request in it. */
 static void test_ambiguous_framing_is_refused(void **state)
 {
-	struct world *w = *state;
+	struct api_world *w = *state;
 
 	expect_raw(
 		w,
@@ -95,7 +70,7 @@ static char *repeat(char c, size_t n)
 
 static void test_what_is_too_large_is_refused(void **state)
 {
-	struct world *w = *state;
+	struct api_world *w = *state;
 	char *filler = repeat('x', 110000), *body = malloc(120000), *chunks = malloc(130000);
 	char *head = malloc(40000);
 	struct answer *r;
@@ -103,7 +78,7 @@ static void test_what_is_too_large_is_refused(void **state)
 	snprintf(body, 120000,
 	         "{\"to\":\"a@x.org\",\"subject\":\"s\",\"idempotencyKey\":\"k\",\"body\":\"%s\"}",
 	         filler);
-	api_expect(&w->api, 413, "POST", SEND, body);
+	api_expect(&w->api, 413, "POST", API_SEND, body);
 	snprintf(
 		chunks, 130000,
 		"POST /api/email/send HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -115,7 +90,7 @@ static void test_what_is_too_large_is_refused(void **state)
 	         filler);
 	expect_raw(w, head, "HTTP/1.1 431");
 	filler[1000] = '\0';
-	r = api_post(&w->api, SEND, MAIL("small"), NULL);
+	r = api_post(&w->api, API_SEND, API_MAIL("small"), NULL);
 	answer_status(r, 202);
 	answer_free(r);
 	free(filler);
@@ -126,8 +101,8 @@ static void test_what_is_too_large_is_refused(void **state)
 
 static void test_no_header_can_be_split(void **state)
 {
-	struct world *w = *state;
-	struct answer *r = api_post(&w->api, SEND, MAIL("a\\r\\nX-Evil: 1"), NULL);
+	struct api_world *w = *state;
+	struct answer *r = api_post(&w->api, API_SEND, API_MAIL("a\\r\\nX-Evil: 1"), NULL);
 
 	answer_status(r, 400);
 	answer_free(r);
@@ -135,7 +110,7 @@ static void test_no_header_can_be_split(void **state)
 	answer_status(r, 404);
 	assert_null(strstr(r->head, "X-Evil"));
 	answer_free(r);
-	r = api_post(&w->api, SEND, MAIL("{a}"), NULL);
+	r = api_post(&w->api, API_SEND, API_MAIL("{a}"), NULL);
 	answer_status(r, 400);
 	answer_is(r, "details.0",
 	          "Field \"idempotencyKey\" must not contain braces or control characters");
@@ -145,9 +120,9 @@ static void test_no_header_can_be_split(void **state)
 /* Markup comes back as JSON, and never as a page. */
 static void test_markup_stays_inert(void **state)
 {
-	struct world *w = *state;
+	struct api_world *w = *state;
 	struct answer *r = api_post(
-		&w->api, SEND,
+		&w->api, API_SEND,
 		"{\"to\":\"a@x.org\",\"subject\":\"<script>alert(1)</script>\",\"body\":\"b\",\"idempotencyKey\":\"x\"}",
 		NULL);
 	char *value;
@@ -167,11 +142,11 @@ static void test_markup_stays_inert(void **state)
 
 static void test_deep_nesting_is_refused(void **state)
 {
-	struct world *w = *state;
+	struct api_world *w = *state;
 	char *open = repeat('[', 100), body[512];
 
 	snprintf(body, sizeof(body), "{\"metadata\":%s}", open);
-	api_expect(&w->api, 400, "POST", SEND, body);
+	api_expect(&w->api, 400, "POST", API_SEND, body);
 	free(open);
 }
 
@@ -179,7 +154,7 @@ static void test_deep_nesting_is_refused(void **state)
  * hung up on, and others are served meanwhile. */
 static void test_slow_clients_are_hung_up_on(void **state)
 {
-	struct world *w = *state;
+	struct api_world *w = *state;
 	struct api_process api = api_start(w->fleet,
 	                                   (const char *const[]){"API_TIMEOUT=400", NULL});
 	int trickle = api_connect(&api), silent = api_connect(&api), idle = api_connect(&api);
@@ -216,7 +191,7 @@ static void test_slow_clients_are_hung_up_on(void **state)
 /* 10,000 idle connections under 100 MB (FAULTS 40); as many as this machine lets us. */
 static void test_idle_connections_are_cheap(void **state)
 {
-	struct world *w = *state;
+	struct api_world *w = *state;
 	struct rlimit limit;
 	int fds[IDLE];
 	size_t n = 0;
@@ -276,19 +251,20 @@ static void test_without_redis(void **state)
 	struct api_process api = api_start_alone(f, NULL);
 
 	(void)state;
-	expect_unavailable(&api, "POST", SEND, MAIL("k"));
-	expect_unavailable(&api, "POST", "/api/email/bulk-send", "{\"emails\":[" MAIL("k") "]}");
+	expect_unavailable(&api, "POST", API_SEND, API_MAIL("k"));
+	expect_unavailable(&api, "POST", "/api/email/bulk-send",
+	                   "{\"emails\":[" API_MAIL("k") "]}");
 	expect_unavailable(&api, "GET", "/api/email/status/k", NULL);
 	expect_unavailable(&api, "GET", "/readyz", NULL);
 	api_expect(&api, 200, "GET", "/livez", NULL);
 	redis_server_run(redis);
 	wait_until(is_ready, &api, 0);
-	api_expect(&api, 202, "POST", SEND, MAIL("k"));
+	api_expect(&api, 202, "POST", API_SEND, API_MAIL("k"));
 	redis_server_kill(redis);
-	expect_unavailable(&api, "POST", SEND, MAIL("l"));
+	expect_unavailable(&api, "POST", API_SEND, API_MAIL("l"));
 	redis_server_run(redis);
 	wait_until(is_ready, &api, 0);
-	api_expect(&api, 202, "POST", SEND, MAIL("l"));
+	api_expect(&api, 202, "POST", API_SEND, API_MAIL("l"));
 	fleet_free(f);
 	redis_server_free(redis);
 }
@@ -303,11 +279,11 @@ static void test_redis_hangs(void **state)
 	fleet_set(f, "COMMAND_TIMEOUT=300");
 	api = api_start(f, NULL);
 	redis_server_pause(fleet_redis(f));
-	expect_unavailable(&api, "POST", SEND, MAIL("k"));
+	expect_unavailable(&api, "POST", API_SEND, API_MAIL("k"));
 	redis_server_resume(fleet_redis(f));
 	wait_until(is_ready, &api, 0);
 	/* It may have been written, or not: 202 or 200. */
-	struct answer *r = api_post(&api, SEND, MAIL("k"), NULL);
+	struct answer *r = api_post(&api, API_SEND, API_MAIL("k"), NULL);
 	assert_true(r->status == 202 || r->status == 200);
 	answer_free(r);
 	fleet_free(f);
@@ -320,11 +296,11 @@ static void test_redis_is_full(void **state)
 
 	(void)state;
 	redis_server_do(fleet_redis(f), "CONFIG SET maxmemory 1");
-	expect_unavailable(&api, "POST", SEND, MAIL("k"));
+	expect_unavailable(&api, "POST", API_SEND, API_MAIL("k"));
 	expect_unavailable(&api, "GET", "/readyz", NULL);
 	redis_server_do(fleet_redis(f), "CONFIG SET maxmemory 0");
 	assert_int_equal(redis_server_int(fleet_redis(f), "DBSIZE"), 0);
-	api_expect(&api, 202, "POST", SEND, MAIL("k"));
+	api_expect(&api, 202, "POST", API_SEND, API_MAIL("k"));
 	fleet_free(f);
 }
 
@@ -333,7 +309,7 @@ static void test_redis_is_full(void **state)
 /* SIGTERM: what is under way is finished, /readyz says that the end is near, nobody new is let in. */
 static void test_the_end_is_orderly(void **state)
 {
-	struct world *w = *state;
+	struct api_world *w = *state;
 	struct api_process api = api_start(w->fleet, NULL);
 	int half = api_connect(&api);
 	char *answer;
@@ -358,7 +334,7 @@ static void test_the_end_is_orderly(void **state)
 
 static void test_bad_configuration(void **state)
 {
-	struct world *w = *state;
+	struct api_world *w = *state;
 	struct process *p = fleet_run(w->fleet, (const char *const[]){"api", "word", NULL}, NULL);
 
 	assert_int_equal(process_wait(p, 0), 2);
@@ -389,5 +365,5 @@ int main(void)
 		cmocka_unit_test(test_the_end_is_orderly),
 		cmocka_unit_test(test_bad_configuration),
 	};
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, api_world_teardown);
 }

@@ -9,50 +9,17 @@
 
 #include <cmocka.h>
 
-#include "support/api.h"
+#include "support/api_world.h"
 #include "support/tally.h"
 #include "support/wait.h"
 
-#define SEND "/api/email/send"
 #define RESEND "/api/email/resend/"
-#define MAIL(KEY)                                                                                     \
-	"{\"to\":\"ada@example.com\",\"subject\":\"Hi\",\"body\":\"Hello\",\"idempotencyKey\":\"" KEY \
-	"\"}"
-
-struct world {
-	struct fleet *fleet;
-	struct api_process api;
-};
 
 static int setup(void **state)
 {
-	struct world *w = calloc(1, sizeof(*w));
-
-	w->fleet = fleet_start(NULL);
-	fleet_set(w->fleet, "RATE_LIMIT_MAX_REQUESTS=0");
-	fleet_set(w->fleet, "PROVIDERS=primary,backup");
-	fleet_set(w->fleet, "PROVIDER_PRIMARY=mock://?latency=0");
-	fleet_set(w->fleet, "PROVIDER_BACKUP=mock://?latency=0");
-	w->api = api_start(w->fleet, NULL);
-	*state = w;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct world *w = *state;
-
-	fleet_free(w->fleet);
-	free(w);
-	return 0;
-}
-
-static struct world *begin(void **state)
-{
-	struct world *w = *state;
-
-	redis_server_do(fleet_redis(w->fleet), "FLUSHALL");
-	return w;
+	return api_world_setup(state,
+	                       (const char *const[]){"PROVIDERS=primary,backup",
+	                                             "PROVIDER_BACKUP=mock://?latency=0", NULL});
 }
 
 /* The body's `path` as a number. */
@@ -74,12 +41,12 @@ static bool has_problem(const struct answer *r, const char *text)
 
 static void test_cancel(void **state)
 {
-	struct world *w = begin(state);
+	struct api_world *w = api_world_begin(state);
 	struct process *worker;
 	struct answer *r;
 
 	api_expect(&w->api, 404, "DELETE", "/api/email/c1", NULL);
-	api_expect(&w->api, 202, "POST", SEND, MAIL("c1"));
+	api_expect(&w->api, 202, "POST", API_SEND, API_MAIL("c1"));
 	r = api_call(&w->api, "DELETE", "/api/email/c1", NULL, NULL);
 	answer_status(r, 200);
 	answer_is(r, "success", "true");
@@ -87,7 +54,7 @@ static void test_cancel(void **state)
 	answer_is(r, "idempotencyKey", "c1");
 	answer_free(r);
 	api_expect(&w->api, 200, "DELETE", "/api/email/c1", NULL);
-	api_expect(&w->api, 202, "POST", SEND, MAIL("c2"));
+	api_expect(&w->api, 202, "POST", API_SEND, API_MAIL("c2"));
 	worker = fleet_worker(w->fleet, NULL);
 	fleet_wait_status(w->fleet, "c2", "sent");
 	fleet_wait_settled(w->fleet, NULL);
@@ -103,10 +70,10 @@ static void test_cancel(void **state)
 /* A scheduled mail, too; and what is no status is an error, not a crash. */
 static void test_cancel_scheduled(void **state)
 {
-	struct world *w = begin(state);
+	struct api_world *w = api_world_begin(state);
 	struct process *worker = fleet_worker(w->fleet, NULL);
 
-	api_expect(&w->api, 202, "POST", SEND,
+	api_expect(&w->api, 202, "POST", API_SEND,
 	           "{\"to\":\"ada@example.com\",\"subject\":\"Hi\",\"body\":\"Hello\","
 	           "\"delay\":300000,\"idempotencyKey\":\"later\"}");
 	fleet_wait_status(w->fleet, "later", "scheduled");
@@ -119,7 +86,7 @@ static void test_cancel_scheduled(void **state)
 
 /* --- resending --------------------------------------------------------------------------------------------- */
 
-static char *resend(const struct world *w, const char *key, const char *body)
+static char *resend(const struct api_world *w, const char *key, const char *body)
 {
 	char path[256];
 	struct answer *r;
@@ -137,7 +104,7 @@ static char *resend(const struct world *w, const char *key, const char *body)
 
 static void test_resend_what_failed(void **state)
 {
-	struct world *w = begin(state);
+	struct api_world *w = api_world_begin(state);
 	struct process *worker;
 	const char *record;
 	struct tally *tally;
@@ -145,7 +112,7 @@ static void test_resend_what_failed(void **state)
 
 	/* A delay and an end, which have passed when it is sent again. */
 	api_expect(
-		&w->api, 202, "POST", SEND,
+		&w->api, 202, "POST", API_SEND,
 		"{\"to\":\"ada@example.com\",\"subject\":\"Hi\",\"html\":\"<p>1</p>\","
 		"\"delay\":1,\"sendAt\":1700000000000,\"idempotencyKey\":\"f1\",\"tags\":[\"x\"],"
 		"\"expiresAt\":4102444800000}");
@@ -177,12 +144,12 @@ static void test_resend_what_failed(void **state)
 
 static void test_resend_what_was_sent(void **state)
 {
-	struct world *w = begin(state);
+	struct api_world *w = api_world_begin(state);
 	struct process *worker = fleet_worker(w->fleet,
 	                                      (const char *const[]){"KEEP_SENT=100", NULL});
 	char *key, *again;
 
-	api_expect(&w->api, 202, "POST", SEND, MAIL("s1"));
+	api_expect(&w->api, 202, "POST", API_SEND, API_MAIL("s1"));
 	fleet_wait_status(w->fleet, "s1", "sent");
 	fleet_wait_settled(w->fleet, NULL);
 	api_expect(&w->api, 400, "POST", RESEND "s1", "{}");
@@ -198,7 +165,7 @@ static void test_resend_what_was_sent(void **state)
 	fleet_end(w->fleet, worker);
 	/* not kept, which is the default */
 	worker = fleet_worker(w->fleet, NULL);
-	api_expect(&w->api, 202, "POST", SEND, MAIL("s2"));
+	api_expect(&w->api, 202, "POST", API_SEND, API_MAIL("s2"));
 	fleet_wait_status(w->fleet, "s2", "sent");
 	fleet_wait_settled(w->fleet, NULL);
 	api_expect(&w->api, 410, "POST", RESEND "s2", "{\"force\":true}");
@@ -207,11 +174,11 @@ static void test_resend_what_was_sent(void **state)
 
 static void test_resend_refused(void **state)
 {
-	struct world *w = begin(state);
+	struct api_world *w = api_world_begin(state);
 	struct redis_server *redis = fleet_redis(w->fleet);
 
 	api_expect(&w->api, 404, "POST", RESEND "nobody", "{}");
-	api_expect(&w->api, 202, "POST", SEND, MAIL("q1"));
+	api_expect(&w->api, 202, "POST", API_SEND, API_MAIL("q1"));
 	api_expect(&w->api, 409, "POST", RESEND "q1", "{}");
 	api_expect(&w->api, 400, "POST", RESEND "q1", "{\"force\":1}");
 	api_expect(&w->api, 400, "POST", RESEND "q1", "[]");
@@ -232,10 +199,10 @@ static void test_resend_refused(void **state)
 
 static void test_queue_status(void **state)
 {
-	struct world *w = begin(state);
+	struct api_world *w = api_world_begin(state);
 	struct answer *r;
 
-	api_expect(&w->api, 202, "POST", SEND, MAIL("1"));
+	api_expect(&w->api, 202, "POST", API_SEND, API_MAIL("1"));
 	fleet_push(w->fleet, "2", "");
 	redis_server_do(fleet_redis(w->fleet), "ZADD {mail:queue}:dead 1000 x");
 	r = api_get(&w->api, "/api/email/queue/status");
@@ -269,7 +236,7 @@ static bool is_healthy(void *arg)
 /* Well; then a provider whose credentials are refused, which is named with the reason. */
 static void test_health(void **state)
 {
-	struct world *w = begin(state);
+	struct api_world *w = api_world_begin(state);
 	struct process *worker;
 	struct answer *r = api_get(&w->api, "/health");
 
@@ -319,7 +286,7 @@ static void test_health(void **state)
 /* FAULTS 13: a Redis that may throw mails away is said so. */
 static void test_health_tells_of_eviction(void **state)
 {
-	struct world *w = begin(state);
+	struct api_world *w = api_world_begin(state);
 	struct answer *r;
 
 	redis_server_do(fleet_redis(w->fleet), "CONFIG SET maxmemory-policy allkeys-lru");
@@ -358,7 +325,7 @@ static void test_health_without_redis(void **state)
 
 /* --- breakers ---------------------------------------------------------------------------------------------- */
 
-static void expect_reset(const struct world *w, const char *body, const char *message)
+static void expect_reset(const struct api_world *w, const char *body, const char *message)
 {
 	struct answer *r = api_post(&w->api, "/circuit-breakers/reset", body, NULL);
 
@@ -368,7 +335,7 @@ static void expect_reset(const struct world *w, const char *body, const char *me
 	answer_free(r);
 }
 
-static void expect_breaker(const struct world *w, const char *provider, const char *state)
+static void expect_breaker(const struct api_world *w, const char *provider, const char *state)
 {
 	struct answer *r = api_get(&w->api, "/circuit-breakers");
 	char path[64];
@@ -381,7 +348,7 @@ static void expect_breaker(const struct world *w, const char *provider, const ch
 
 static void test_breakers(void **state)
 {
-	struct world *w = begin(state);
+	struct api_world *w = api_world_begin(state);
 	struct redis_server *redis = fleet_redis(w->fleet);
 	struct answer *r;
 
@@ -410,7 +377,7 @@ static void test_breakers(void **state)
 /* The only provider's breaker is open for a day: nothing is sent until somebody closes it. */
 static void test_workers_hear_of_a_reset(void **state)
 {
-	struct world *w = begin(state);
+	struct api_world *w = api_world_begin(state);
 	struct process *worker;
 	redisReply *time = redis_server_cmd(fleet_redis(w->fleet), "TIME");
 
@@ -455,7 +422,7 @@ static void test_no_page_can_post(void **state)
 		CASE("POST", "/api/email/bulk-send",
 	             "Content-Type: text/plain\r\nContent-Length: 2\r\n", "{}"),
 	};
-	struct world *w = begin(state);
+	struct api_world *w = api_world_begin(state);
 
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
 		char *said = api_raw(&w->api, refused[i]);
@@ -473,7 +440,7 @@ static void test_no_page_can_post(void **state)
 	free(said);
 }
 
-static int status_for_host(const struct world *w, const char *host)
+static int status_for_host(const struct api_world *w, const char *host)
 {
 	char text[512], *said;
 	int status;
@@ -490,7 +457,7 @@ static int status_for_host(const struct world *w, const char *host)
 /* A page whose name its owner lets point to 127.0.0.1. */
 static void test_no_page_can_rebind(void **state)
 {
-	struct world *w = begin(state);
+	struct api_world *w = api_world_begin(state);
 	struct answer *r;
 
 	assert_int_equal(status_for_host(w, "localhost"), 200);
@@ -539,5 +506,5 @@ int main(void)
 	};
 
 	cmocka_set_test_filter(getenv("TEST"));
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, api_world_teardown);
 }

@@ -11,51 +11,17 @@
 
 #include <cmocka.h>
 
-#include "support/api.h"
+#include "support/api_world.h"
 #include "support/wait.h"
-
-#define SEND "/api/email/send"
-#define BODY(KEY)                                                                                     \
-	"{\"to\":\"ada@example.com\",\"subject\":\"Hi\",\"body\":\"Hello\",\"idempotencyKey\":\"" KEY \
-	"\"}"
-
-struct world {
-	struct fleet *fleet;
-	struct api_process api;
-};
 
 static int setup(void **state)
 {
-	struct world *w = calloc(1, sizeof(*w));
-
-	w->fleet = fleet_start(NULL);
-	fleet_set(w->fleet, "RATE_LIMIT_MAX_REQUESTS=0");
-	fleet_set(w->fleet, "PROVIDER_PRIMARY=mock://?latency=0");
-	w->api = api_start(w->fleet, NULL);
-	*state = w;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct world *w = *state;
-
-	fleet_free(w->fleet);
-	free(w);
-	return 0;
-}
-
-static struct world *begin(void **state)
-{
-	struct world *w = *state;
-
-	redis_server_do(fleet_redis(w->fleet), "FLUSHALL");
-	return w;
+	return api_world_setup(state, NULL);
 }
 
 static struct answer *post(const struct api_process *a, const char *body, const char *prefer)
 {
-	return api_post(a, SEND, body, (const char *const[]){prefer, NULL});
+	return api_post(a, API_SEND, body, (const char *const[]){prefer, NULL});
 }
 
 static void expect_header(const struct answer *r, const char *name, const char *value)
@@ -69,9 +35,9 @@ static void expect_header(const struct answer *r, const char *name, const char *
 
 static void test_sent(void **state)
 {
-	struct world *w = begin(state);
+	struct api_world *w = api_world_begin(state);
 	struct process *worker = fleet_worker(w->fleet, NULL);
-	struct answer *r = post(&w->api, BODY("w1"), "Prefer: wait=30");
+	struct answer *r = post(&w->api, API_MAIL("w1"), "Prefer: wait=30");
 
 	answer_status(r, 200);
 	expect_header(r, "Preference-Applied", "wait=30");
@@ -85,19 +51,19 @@ static void test_sent(void **state)
 	assert_null(answer_header(r, "Idempotent-Replayed"));
 	answer_free(r);
 	/* known already: at once, and a replay */
-	r = post(&w->api, BODY("w1"), "Prefer: respond-async, wait=99");
+	r = post(&w->api, API_MAIL("w1"), "Prefer: respond-async, wait=99");
 	answer_status(r, 200);
 	expect_header(r, "Preference-Applied", "wait=30");
 	expect_header(r, "Idempotent-Replayed", "true");
 	answer_is(r, "status", "sent");
 	answer_free(r);
 	/* several fields are one list; what is not legible is as if it were not there */
-	r = api_post(&w->api, SEND, BODY("w2"),
+	r = api_post(&w->api, API_SEND, API_MAIL("w2"),
 	             (const char *const[]){"Prefer: handling=lenient", "Prefer: wait=30", NULL});
 	answer_status(r, 200);
 	answer_is(r, "status", "sent");
 	answer_free(r);
-	r = post(&w->api, BODY("w3"), "Prefer: wait=soon");
+	r = post(&w->api, API_MAIL("w3"), "Prefer: wait=soon");
 	answer_status(r, 202);
 	assert_null(answer_header(r, "Preference-Applied"));
 	answer_free(r);
@@ -106,11 +72,11 @@ static void test_sent(void **state)
 
 static void test_failed(void **state)
 {
-	struct world *w = begin(state);
+	struct api_world *w = api_world_begin(state);
 	struct process *worker = fleet_worker(
 		w->fleet,
 		(const char *const[]){"PROVIDER_PRIMARY=mock://?success=0&fail=rejected:1", NULL});
-	struct answer *r = post(&w->api, BODY("f1"), "Prefer: wait=30");
+	struct answer *r = post(&w->api, API_MAIL("f1"), "Prefer: wait=30");
 
 	answer_status(r, 200);
 	answer_is(r, "success", "false");
@@ -123,13 +89,13 @@ static void test_failed(void **state)
 /* Nobody delivers: after the time the answer is that of any post, and the waiting has cost Redis little. */
 static void test_time_is_over(void **state)
 {
-	struct world *w = begin(state);
+	struct api_world *w = api_world_begin(state);
 	long long before, after;
 	struct answer *r;
 
-	api_expect(&w->api, 202, "POST", SEND, BODY("before"));
+	api_expect(&w->api, 202, "POST", API_SEND, API_MAIL("before"));
 	before = redis_server_info(fleet_redis(w->fleet), "stats", "total_commands_processed");
-	r = post(&w->api, BODY("t1"), "Prefer: wait=2");
+	r = post(&w->api, API_MAIL("t1"), "Prefer: wait=2");
 	after = redis_server_info(fleet_redis(w->fleet), "stats", "total_commands_processed");
 	answer_status(r, 202);
 	answer_is(r, "status", "queued");
@@ -142,13 +108,14 @@ static void test_time_is_over(void **state)
 /* A repeat waits for the mail that is under way. */
 static void test_repeat_waits(void **state)
 {
-	struct world *w = begin(state);
+	struct api_world *w = api_world_begin(state);
 	struct answer *answers[20];
 	struct process *worker;
 
 	worker = fleet_worker(w->fleet,
 	                      (const char *const[]){"PROVIDER_PRIMARY=mock://?latency=300", NULL});
-	api_post_at_once_with(&w->api, NULL, SEND, BODY("r1"), "Prefer: wait=30", 20, answers);
+	api_post_at_once_with(&w->api, NULL, API_SEND, API_MAIL("r1"), "Prefer: wait=30", 20,
+	                      answers);
 	for (size_t i = 0; i < 20; i++) {
 		answer_status(answers[i], 200);
 		answer_is(answers[i], "status", "sent");
@@ -167,15 +134,16 @@ static bool is_waiting(void *arg)
 /* At the end nobody is kept waiting. */
 static void test_the_end_waits_for_nobody(void **state)
 {
-	struct world *w = begin(state);
+	struct api_world *w = api_world_begin(state);
 	struct api_process api = api_start(w->fleet, NULL);
 	int fd = api_connect(&api);
 	char text[512], *said;
 
 	snprintf(text, sizeof(text),
-	         "POST " SEND " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-	         "Prefer: wait=30\r\nContent-Length: %zu\r\n\r\n" BODY("d1"),
-	         strlen(BODY("d1")));
+	         "POST " API_SEND
+	         " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+	         "Prefer: wait=30\r\nContent-Length: %zu\r\n\r\n" API_MAIL("d1"),
+	         strlen(API_MAIL("d1")));
 	api_write(fd, text);
 	wait_until(is_waiting, fleet_redis(w->fleet), 0);
 	process_signal(api.process, SIGTERM);
@@ -191,15 +159,16 @@ static void test_the_end_waits_for_nobody(void **state)
 /* The client has hung up before: nothing but its own answer is lost. */
 static void test_client_hangs_up(void **state)
 {
-	struct world *w = begin(state);
+	struct api_world *w = api_world_begin(state);
 	struct process *worker;
 	int fd = api_connect(&w->api);
 	char text[512];
 
 	snprintf(text, sizeof(text),
-	         "POST " SEND " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-	         "Prefer: wait=30\r\nContent-Length: %zu\r\n\r\n" BODY("d1"),
-	         strlen(BODY("d1")));
+	         "POST " API_SEND
+	         " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+	         "Prefer: wait=30\r\nContent-Length: %zu\r\n\r\n" API_MAIL("d1"),
+	         strlen(API_MAIL("d1")));
 	api_write(fd, text);
 	wait_until(is_waiting, fleet_redis(w->fleet), 0);
 	close(fd);
@@ -221,5 +190,5 @@ int main(void)
 	};
 
 	cmocka_set_test_filter(getenv("TEST"));
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, api_world_teardown);
 }

@@ -10,45 +10,16 @@
 
 #include <cmocka.h>
 
-#include "support/cli.h"
+#include "support/cli_world.h"
 #include "support/fleet.h"
-#include "support/redis_server.h"
 
 #define HOUR 3600000LL
-
-static struct redis_server *redis;
-static struct cli *cli;
-
-static int setup(void **state)
-{
-	(void)state;
-	redis = redis_server_start(NULL);
-	cli = cli_new(redis_server_url(redis));
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	cli_free(cli);
-	redis_server_free(redis);
-	return 0;
-}
-
-static long long redis_now(void)
-{
-	redisReply *r = redis_server_cmd(redis, "TIME");
-	long long now = strtoll(r->element[0]->str, NULL, 10) * 1000;
-
-	freeReplyObject(r);
-	return now;
-}
 
 static void make_letter(const char *id, const char *payload, size_t n, long long age_ms)
 {
 	redis_server_do(redis, "HSET {mail:queue}:jobs %s %b", id, payload, n);
 	redis_server_do(redis, "HSET {mail:queue}:claims %s 4:2", id);
-	redis_server_do(redis, "ZADD {mail:queue}:dead %lld %s", redis_now() - age_ms, id);
+	redis_server_do(redis, "ZADD {mail:queue}:dead %lld %s", cli_world_now() - age_ms, id);
 }
 
 /* A mail that failed under a key that its job owns. */
@@ -433,5 +404,5 @@ int main(void)
 		cmocka_unit_test_setup(test_round_trip, fill),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, cli_world_setup, cli_world_teardown);
 }

@@ -10,34 +10,14 @@
 
 #include <cmocka.h>
 
-#include "support/cli.h"
+#include "support/cli_world.h"
 #include "support/fleet.h"
 #include "support/process.h"
-#include "support/redis_server.h"
 #include "support/sink.h"
 #include "support/wait.h"
 #include "support/wire.h"
 
 #define HIGH_AND_NORMAL "mail:queue:high*2,mail:queue"
-
-static struct redis_server *redis;
-static struct cli *cli;
-
-static int setup(void **state)
-{
-	(void)state;
-	redis = redis_server_start(NULL);
-	cli = cli_new(redis_server_url(redis));
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	cli_free(cli);
-	redis_server_free(redis);
-	return 0;
-}
 
 static int empty(void **state)
 {
@@ -309,5 +289,5 @@ int main(void)
 		cmocka_unit_test(test_outlives_its_worker),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, cli_world_setup, cli_world_teardown);
 }

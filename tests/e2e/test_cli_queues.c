@@ -9,45 +9,9 @@
 
 #include <cmocka.h>
 
-#include "support/cli.h"
+#include "support/cli_world.h"
 #include "support/fleet.h"
-#include "support/redis_server.h"
 #include "support/wait.h"
-
-static struct redis_server *redis;
-static struct cli *cli;
-
-static int setup(void **state)
-{
-	(void)state;
-	redis = redis_server_start(NULL);
-	cli = cli_new(redis_server_url(redis));
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	cli_free(cli);
-	redis_server_free(redis);
-	return 0;
-}
-
-static int empty(void **state)
-{
-	(void)state;
-	redis_server_do(redis, "FLUSHALL");
-	return 0;
-}
-
-static long long redis_now(void)
-{
-	redisReply *r = redis_server_cmd(redis, "TIME");
-	long long now = strtoll(r->element[0]->str, NULL, 10) * 1000;
-
-	freeReplyObject(r);
-	return now;
-}
 
 static long long number(const char *path)
 {
@@ -56,7 +20,7 @@ static long long number(const char *path)
 
 static void test_figures(void **state)
 {
-	long long now = redis_now();
+	long long now = cli_world_now();
 
 	(void)state;
 	redis_server_do(redis, "LPUSH mail:queue a b c");
@@ -88,7 +52,7 @@ static void test_figures(void **state)
 /* The age of the oldest is that of the one taken next, where its status says when it was accepted. */
 static void test_oldest(void **state)
 {
-	long long now = redis_now();
+	long long now = cli_world_now();
 
 	(void)state;
 	redis_server_do(redis, "LPUSH mail:queue %s %s", "{\"idempotencyKey\":\"first\"}",
@@ -134,7 +98,7 @@ static void test_wrong_type(void **state)
 
 static void test_providers(void **state)
 {
-	long long now = redis_now();
+	long long now = cli_world_now();
 
 	(void)state;
 	redis_server_do(redis,
@@ -244,16 +208,16 @@ static void test_worker_obeys(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(test_figures, empty),
-		cmocka_unit_test_setup(test_oldest, empty),
-		cmocka_unit_test_setup(test_several_queues, empty),
-		cmocka_unit_test_setup(test_weight, empty),
-		cmocka_unit_test_setup(test_wrong_type, empty),
-		cmocka_unit_test_setup(test_providers, empty),
-		cmocka_unit_test_setup(test_pause_and_resume, empty),
-		cmocka_unit_test_setup(test_bad_arguments, empty),
-		cmocka_unit_test_setup(test_worker_obeys, empty),
+		cmocka_unit_test_setup(test_figures, cli_world_empty),
+		cmocka_unit_test_setup(test_oldest, cli_world_empty),
+		cmocka_unit_test_setup(test_several_queues, cli_world_empty),
+		cmocka_unit_test_setup(test_weight, cli_world_empty),
+		cmocka_unit_test_setup(test_wrong_type, cli_world_empty),
+		cmocka_unit_test_setup(test_providers, cli_world_empty),
+		cmocka_unit_test_setup(test_pause_and_resume, cli_world_empty),
+		cmocka_unit_test_setup(test_bad_arguments, cli_world_empty),
+		cmocka_unit_test_setup(test_worker_obeys, cli_world_empty),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, cli_world_setup, cli_world_teardown);
 }

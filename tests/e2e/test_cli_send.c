@@ -9,40 +9,13 @@
 
 #include <cmocka.h>
 
-#include "support/cli.h"
+#include "support/cli_world.h"
 #include "support/fleet.h"
-#include "support/redis_server.h"
 #include "support/tmpdir.h"
 
 #define VALID(KEY)                                                                                 \
 	"{\"to\":\"ada@x.org\",\"subject\":\"s\",\"body\":\"b\",\"idempotencyKey\":\"" KEY "\"}"
 #define NO_KEY "{\"to\":\"ada@x.org\",\"subject\":\"s\",\"body\":\"b\"}"
-
-static struct redis_server *redis;
-static struct cli *cli;
-
-static int setup(void **state)
-{
-	(void)state;
-	redis = redis_server_start(NULL);
-	cli = cli_new(redis_server_url(redis));
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	cli_free(cli);
-	redis_server_free(redis);
-	return 0;
-}
-
-static int empty(void **state)
-{
-	(void)state;
-	redis_server_do(redis, "FLUSHALL");
-	return 0;
-}
 
 static long long depth(const char *queue)
 {
@@ -356,19 +329,19 @@ static void test_provider_that_cannot_carry_it(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(test_flags, empty),
-		cmocka_unit_test_setup(test_keys, empty),
-		cmocka_unit_test_setup(test_stdin, empty),
-		cmocka_unit_test_setup(test_file, empty),
-		cmocka_unit_test_setup(test_invalid, empty),
-		cmocka_unit_test_setup(test_skip_invalid, empty),
-		cmocka_unit_test_setup(test_priority, empty),
-		cmocka_unit_test_setup(test_many, empty),
-		cmocka_unit_test_setup(test_repeats, empty),
-		cmocka_unit_test_setup(test_wait, empty),
-		cmocka_unit_test_setup(test_redis_full, empty),
-		cmocka_unit_test_setup(test_provider_that_cannot_carry_it, empty),
+		cmocka_unit_test_setup(test_flags, cli_world_empty),
+		cmocka_unit_test_setup(test_keys, cli_world_empty),
+		cmocka_unit_test_setup(test_stdin, cli_world_empty),
+		cmocka_unit_test_setup(test_file, cli_world_empty),
+		cmocka_unit_test_setup(test_invalid, cli_world_empty),
+		cmocka_unit_test_setup(test_skip_invalid, cli_world_empty),
+		cmocka_unit_test_setup(test_priority, cli_world_empty),
+		cmocka_unit_test_setup(test_many, cli_world_empty),
+		cmocka_unit_test_setup(test_repeats, cli_world_empty),
+		cmocka_unit_test_setup(test_wait, cli_world_empty),
+		cmocka_unit_test_setup(test_redis_full, cli_world_empty),
+		cmocka_unit_test_setup(test_provider_that_cannot_carry_it, cli_world_empty),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, cli_world_setup, cli_world_teardown);
 }

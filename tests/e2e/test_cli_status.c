@@ -10,37 +10,10 @@
 
 #include <cmocka.h>
 
-#include "support/cli.h"
+#include "support/cli_world.h"
 #include "support/fleet.h"
 #include "support/process.h"
-#include "support/redis_server.h"
 #include "support/tmpdir.h"
-
-static struct redis_server *redis;
-static struct cli *cli;
-
-static int setup(void **state)
-{
-	(void)state;
-	redis = redis_server_start(NULL);
-	cli = cli_new(redis_server_url(redis));
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	cli_free(cli);
-	redis_server_free(redis);
-	return 0;
-}
-
-static int empty(void **state)
-{
-	(void)state;
-	redis_server_do(redis, "FLUSHALL");
-	return 0;
-}
 
 static void make_sent(const char *key)
 {
@@ -214,16 +187,16 @@ static void test_watch_loses_redis(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(test_not_found, empty),
-		cmocka_unit_test_setup(test_json, empty),
-		cmocka_unit_test_setup(test_for_people, empty),
-		cmocka_unit_test_setup(test_hostile_text, empty),
-		cmocka_unit_test_setup(test_bad_arguments, empty),
-		cmocka_unit_test_setup(test_prefix, empty),
-		cmocka_unit_test_setup(test_watch, empty),
-		cmocka_unit_test_setup(test_watch_to_a_bad_end, empty),
-		cmocka_unit_test_setup(test_watch_loses_redis, empty),
+		cmocka_unit_test_setup(test_not_found, cli_world_empty),
+		cmocka_unit_test_setup(test_json, cli_world_empty),
+		cmocka_unit_test_setup(test_for_people, cli_world_empty),
+		cmocka_unit_test_setup(test_hostile_text, cli_world_empty),
+		cmocka_unit_test_setup(test_bad_arguments, cli_world_empty),
+		cmocka_unit_test_setup(test_prefix, cli_world_empty),
+		cmocka_unit_test_setup(test_watch, cli_world_empty),
+		cmocka_unit_test_setup(test_watch_to_a_bad_end, cli_world_empty),
+		cmocka_unit_test_setup(test_watch_loses_redis, cli_world_empty),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, cli_world_setup, cli_world_teardown);
 }
