@@ -13,7 +13,7 @@
 bool number_int(const char *text, int64_t *out) MUST_CHECK;
 /* Digits with at most one decimal point and at most 15 significant digits: 0.7, 12, -3.25. */
 bool number_double(const char *text, double *out) MUST_CHECK;
-/* "1500ms", "30s", "5m", "1h", or plain ms. */
+/* "1500ms", "30s", "5m", "1h", "2d", or plain ms. */
 bool number_duration(const char *text, int64_t *ms) MUST_CHECK;
 
 #endif

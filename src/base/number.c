@@ -64,7 +64,8 @@ bool number_duration(const char *text, int64_t *ms)
 	static const struct {
 		const char *name;
 		int64_t ms;
-	} units[] = {{"", 1}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
+	} units[] = {{"", 1},      {"ms", 1},      {"s", 1000},
+	             {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
 	size_t digits = strspn(text, "0123456789");
 	char number[24];
 	int64_t n, product;

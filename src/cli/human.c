@@ -45,27 +45,14 @@ const char *human_duration(char out[HUMAN_SIZE], int64_t ms)
 
 bool human_parse_duration(const char *text, int64_t *ms)
 {
-	static const struct {
-		const char *unit;
-		int64_t size;
-	} units[] = {{"ms", 1}, {"s", SECOND}, {"m", MINUTE}, {"h", HOUR}, {"d", DAY}};
 	size_t digits = strspn(text, "0123456789");
-	char number[20];
 	int64_t n;
 
-	if (digits == 0 || digits >= sizeof(number))
+	/* A person who writes no unit may mean any. */
+	if (text[digits] == '\0' || !number_duration(text, &n) || n > MAX_DURATION)
 		return false;
-	memcpy(number, text, digits);
-	number[digits] = '\0';
-	if (!number_int(number, &n))
-		return false;
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-		if (strcmp(text + digits, units[i].unit) != 0 || n > MAX_DURATION / units[i].size)
-			continue;
-		*ms = n * units[i].size;
-		return true;
-	}
-	return false;
+	*ms = n;
+	return true;
 }
 
 const char *human_time(char out[HUMAN_SIZE], int64_t epoch_ms)

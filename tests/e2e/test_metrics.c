@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "support/api.h"
+#include "support/port.h"
 #include "support/smtp_sink.h"
 #include "support/timelines.h"
 #include "support/tmpdir.h"
@@ -484,7 +485,7 @@ static bool answers(void *arg)
 static void test_page_of_a_worker(void **state)
 {
 	struct fleet *f = fleet_start(NULL);
-	struct api_process api, page_of = {.port = smtp_sink_free_port()};
+	struct api_process api, page_of = {.port = port_free()};
 	struct process *one, *two;
 	char *page, *other;
 
@@ -524,7 +525,7 @@ static void test_page_of_a_worker(void **state)
 static void test_worker_not_ready(void **state)
 {
 	struct fleet *f = fleet_start(NULL);
-	struct api_process page_of = {.port = smtp_sink_free_port()};
+	struct api_process page_of = {.port = port_free()};
 	struct process *w;
 	char *page;
 
@@ -573,7 +574,7 @@ static void check_page(const struct api_process *a)
 static void test_promtool(void **state)
 {
 	struct fleet *f;
-	struct api_process api, page_of = {.port = smtp_sink_free_port()};
+	struct api_process api, page_of = {.port = port_free()};
 
 	(void)state;
 	if (process_run((const char *const[]){"sh", "-c", "command -v promtool", NULL}, NULL, NULL,

@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
+#include "support/port.h"
 #include "support/process.h"
 #include "support/smtp_secure.h"
 #include "support/smtp_sink.h"
@@ -138,7 +139,7 @@ static void write_services(struct postfix *p)
 {
 	FILE *f = create(p, "master.cf");
 
-	p->port = smtp_sink_free_port();
+	p->port = port_free();
 	fprintf(f, master_cf, p->port);
 	assert_int_equal(fclose(f), 0);
 }

@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "support/port.h"
 #include "support/tmpdir.h"
 #include "support/wait.h"
 
@@ -48,15 +49,8 @@ static char *format_new(const char *format, ...)
 static int free_port(bool cluster)
 {
 	for (int tries = 0; tries < 1000; tries++) {
-		struct sockaddr_in a = {.sin_family = AF_INET,
-		                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-		socklen_t len = sizeof(a);
-		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		assert_true(fd >= 0);
-		assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
-		assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
-		close(fd);
-		int port = ntohs(a.sin_port);
+		int port = port_free();
+
 		if (!cluster || port < 55000)
 			return port;
 	}

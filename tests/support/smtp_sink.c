@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
+#include "support/port.h"
 #include "support/tmpdir.h"
 #include "support/wait.h"
 
@@ -41,19 +42,6 @@ static struct sockaddr_in loopback(int port)
 	return (struct sockaddr_in){.sin_family = AF_INET,
 	                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	                            .sin_port = htons((uint16_t)port)};
-}
-
-int smtp_sink_free_port(void)
-{
-	struct sockaddr_in a = loopback(0);
-	socklen_t len = sizeof(a);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	assert_true(fd >= 0);
-	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
-	close(fd);
-	return ntohs(a.sin_port);
 }
 
 static bool greets_or_ended(void *arg)
@@ -106,7 +94,7 @@ static struct smtp_sink *start(int port, const char *const *extra, bool keep)
 		assert_int_equal(chmod(tmpdir(), 0711), 0);
 	}
 	for (int tries = 0; tries < START_TRIES; tries++) {
-		s->port = port != 0 ? port : smtp_sink_free_port();
+		s->port = port != 0 ? port : port_free();
 		run(s, extra);
 		if (process_running(s->process))
 			return s;

@@ -31,7 +31,4 @@ void smtp_sink_wait(struct smtp_sink *s, size_t n); /* until it has taken at lea
  * n: how many there are; may be NULL. */
 char *smtp_sink_messages(const struct smtp_sink *s, size_t *n) MUST_CHECK;
 
-/* A port of 127.0.0.1 that was free a moment ago. */
-int smtp_sink_free_port(void);
-
 #endif

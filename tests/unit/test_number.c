@@ -91,7 +91,8 @@ static void test_durations(void **state)
 	static const struct {
 		const char *text;
 		int64_t ms;
-	} good[] = {{"1500ms", 1500}, {"30s", 30000}, {"5m", 300000}, {"20h", 72000000}, {"7", 7}};
+	} good[] = {{"1500ms", 1500},  {"30s", 30000},    {"5m", 300000},
+	            {"20h", 72000000}, {"2d", 172800000}, {"7", 7}};
 	static const char *const bad[] = {"",   "s",    "-5s", "5 s",
 	                                  "5S", "1.5s", "5sm", "9223372036854775807h"};
 	int64_t ms = 77;
