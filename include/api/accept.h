@@ -29,7 +29,7 @@ struct accept {
 
 void accept_init(struct accept *a, const struct options *o);
 void accept_free(struct accept *a);
-void accept_add(struct accept *a, struct post *p);
+void accept_add(struct accept *a, const struct topology *redis, struct post *p);
 void accept_flush(struct accept *a, struct topology *redis); /* once per turn of the loop */
 
 #endif

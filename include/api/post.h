@@ -42,6 +42,9 @@ struct post {
 	char *to, *subject;              /* cut */
 	int64_t send_at, delay;
 	const struct queue_keys *queue;
+	/* accept_add's */
+	char *status_key;
+	unsigned slot; /* of status_key (topology_slot) */
 	bool known; /* seen before: the answer is a replay, even if it is pushed again */
 	/* what became of it */
 	enum post_outcome outcome;

@@ -155,25 +155,16 @@ static void on_accepted(void *data, enum link_result result, const redisReply *r
 	mem_free(b);
 }
 
-static unsigned slot_of(const struct accept *a, const struct topology *redis, const struct post *p)
-{
-	char *name = keys_status(a->options->key_prefix, p->key);
-	unsigned slot = topology_slot(redis, name);
-
-	mem_free(name);
-	return slot;
-}
-
 /* What waits longest, and what can go with it. */
 static void take_of_one_slot(struct batch *b)
 {
 	struct accept *a = b->accept;
 	struct post *p = TAILQ_FIRST(&a->waiting), *next;
-	unsigned slot = slot_of(a, b->redis, p);
+	unsigned slot = p->slot;
 
 	for (; p != NULL && b->n < ACCEPT_MAX_BATCH; p = next) {
 		next = TAILQ_NEXT(p, entry);
-		if (topology_has_slots(b->redis) && slot_of(a, b->redis, p) != slot)
+		if (p->slot != slot)
 			continue;
 		TAILQ_REMOVE(&a->waiting, p, entry);
 		TAILQ_INSERT_TAIL(&b->posts, p, entry);
@@ -192,10 +183,7 @@ static void ask(struct accept *a, struct topology *redis)
 	script_command(c, SCRIPT_ACCEPT, b->n);
 	TAILQ_FOREACH(p, &b->posts, entry)
 	{
-		char *name = keys_status(a->options->key_prefix, p->key);
-
-		command_str(c, name);
-		mem_free(name);
+		command_str(c, p->status_key);
 	}
 	command_int(c, a->options->max_queue_time * 1000);
 	TAILQ_FOREACH(p, &b->posts, entry)
@@ -236,8 +224,10 @@ void accept_free(struct accept *a)
 	command_free(&a->command);
 }
 
-void accept_add(struct accept *a, struct post *p)
+void accept_add(struct accept *a, const struct topology *redis, struct post *p)
 {
+	p->status_key = keys_status(a->options->key_prefix, p->key);
+	p->slot = topology_slot(redis, p->status_key);
 	TAILQ_INSERT_TAIL(&a->waiting, p, entry);
 	a->n_waiting++;
 }

@@ -322,6 +322,7 @@ void post_free(struct post *p)
 		return;
 	mem_free(p->payload);
 	mem_free(p->key);
+	mem_free(p->status_key);
 	mem_free(p->to);
 	mem_free(p->subject);
 	mem_free(p->faults);

@@ -190,7 +190,7 @@ static void on_limit(void *data, bool go)
 		s->left++;
 		p->on_done = on_done;
 		p->data = s;
-		accept_add(&api->accept, p);
+		accept_add(&api->accept, api->redis, p);
 	}
 	if (--s->left == 0)
 		answer(s);

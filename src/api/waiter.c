@@ -3,7 +3,6 @@
 #include "api/api.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "redis/keys.h"
 #include "redis/value.h"
 
 #define TICK_US 50000
@@ -51,14 +50,12 @@ static void waiter_look(struct waiter *w, int64_t now)
 {
 	struct api *api = w->all->api;
 	struct command *c = &api->command;
-	char *name = keys_status(api->options->key_prefix, w->post->key);
 
 	command_clear(c);
 	command_str(c, "HMGET");
-	command_str(c, name);
+	command_str(c, w->post->status_key);
 	for (size_t i = 0; i < POST_STATUS_FIELDS; i++)
 		command_str(c, post_status_fields[i]);
-	mem_free(name);
 	w->asking = topology_send(api->redis, c, 0, on_looked, w);
 	w->look_at = now + (now - w->since) / SHARE;
 }

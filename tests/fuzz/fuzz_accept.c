@@ -108,7 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	topology_config_free(&config);
 	(void)fuzz_redis_turn(&in); /* comes up */
 	for (size_t i = 0; i < N_POSTS; i++)
-		accept_add(&world.accept, &world.posts[i]);
+		accept_add(&world.accept, redis, &world.posts[i]);
 	for (int i = 0; i < MAX_TURNS && topology_up(redis); i++) {
 		accept_flush(&world.accept, redis);
 		if (!fuzz_redis_turn(&in))
@@ -116,7 +116,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	topology_close(redis);
 	accept_free(&world.accept);
-	for (size_t i = 0; i < N_POSTS; i++)
+	for (size_t i = 0; i < N_POSTS; i++) {
 		FUZZ_REQUIRE(world.told[i] == 1);
+		mem_free(world.posts[i].status_key);
+	}
 	return 0;
 }
