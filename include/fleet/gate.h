@@ -48,7 +48,6 @@ struct gate {
 	bool retired;           /* replaced by a reload: takes nothing more, goes when its last delivery ends */
 	int64_t blocked_until;  /* boot clock, µs: asking earlier makes no sense */
 	bool asking;            /* a call is on its way */
-	size_t asked;           /* for how many */
 	struct gate_report reports[GATE_MAX_REPORTS], sent[GATE_MAX_REPORTS];
 	size_t n_reports, n_sent;
 	struct command command; /* scratch */
@@ -82,6 +81,7 @@ bool gate_slow(const struct gate *g);
 /* µs of the boot clock when it may flow again; INT64_MAX while paused. */
 int64_t gate_opens_at(const struct gate *g);
 
-void gate_flush(struct gate *g, struct topology *redis); /* once per turn of the loop */
+/* Once per turn of the loop. most: permits that it may ask for, up to GATE_MAX_BATCH. */
+void gate_flush(struct gate *g, struct topology *redis, size_t most);
 
 #endif

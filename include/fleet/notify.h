@@ -2,7 +2,8 @@
  *
  * That is done when the mail's status is written, and before its claim is settled: a worker that dies
  * between leaves the claim to another one, which tells again. So whatever is settled was told, at
- * least once. How the webhook is delivered is webhook.c's business, and no mail waits for that. */
+ * least once; but where the webhooks' queue cannot be written to at all (another type, no right), the log
+ * says webhooks_lost, and mail is settled all the same. How the webhook is delivered is webhook.c's business, and no mail waits for that. */
 #ifndef FLEET_NOTIFY_H
 #define FLEET_NOTIFY_H
 

@@ -42,7 +42,7 @@ struct policy_provider {
 	bool spills;      /* overflow=spill: while it is throttled, another may take the mail */
 };
 
-/* Decides, and charges h. `others`: the providers this mail may use, in failover order (one when it is pinned by its
+/* Decides, and charges h. `may`: the providers this mail may use, in failover order (one when it is pinned by its
  * job). `deferred`: some recipients were put off though others were accepted. now: Redis's clock, ms. */
 void policy_decide(struct decision *d, struct history *h, const struct policy *p, const char *provider,
                    const struct policy_provider *may, size_t n_may, const struct outcome *o, bool deferred,

@@ -21,6 +21,8 @@
 #include "redis/topology.h"
 
 #define STATUS_MAX_BATCH 256
+#define STATUS_FENCE_HOLD_MS 1000
+#define STATUS_FENCE_HOLD_MAX_MS 30000
 
 enum status_step { STATUS_PEEK, STATUS_ASK, STATUS_BEGIN, STATUS_FINISH, STATUS_STEPS };
 
@@ -29,7 +31,10 @@ struct status {
 	struct task_list outbox[STATUS_STEPS];
 	size_t n[STATUS_STEPS];
 	size_t in_flight[STATUS_STEPS]; /* calls */
-	int64_t hold_until; /* boot clock, µs: Redis refuses writes; begin and finish wait */
+	int64_t hold_until[STATUS_STEPS]; /* boot clock, µs: Redis has refused this step; it waits */
+	int64_t fence_ms;    /* replicas were missing: how long nothing is begun (it doubles); 0 all is well */
+	int64_t fence_until; /* boot clock, µs */
+	bool fence_probing;
 	struct command command; /* scratch */
 };
 
@@ -40,6 +45,12 @@ void status_free(struct status *s); /* the outboxes must be empty */
 void status_ask(struct status *s, enum status_step step, struct task *t);
 /* Takes it out again; it must be in that outbox. */
 void status_leave(struct status *s, enum status_step step, struct task *t);
+
+/* FENCE_REPLICAS: too few replicas knew of the last begin. Until then (boot clock, µs; 0: all is well)
+ * nothing is to be handed to a provider, which would see one broken-off mail after the other; after it one
+ * mail, by status_fence_probe, to see whether they are back. */
+int64_t status_fenced_until(const struct status *s);
+void status_fence_probe(struct status *s);
 
 void status_flush(struct status *s, struct topology *redis);
 

@@ -1,7 +1,7 @@
 /* cluster.h - Redis Cluster: the map of the slots, a link to each master, and commands that find their way.
  *
  * The map is asked for (CLUSTER SLOTS) over a connection of its own, of any node that answers: at the start,
- * when a node says that a slot has moved, twice a second while a master cannot be reached, and else every
+ * when a node says that a slot has moved, some times a second while a master cannot be reached, and else every
  * CLUSTER_REFRESH_MS. A MOVED is believed at once.
  *
  * MOVED, ASK, TRYAGAIN and CLUSTERDOWN mean that the command was not executed: it is sent again from here,
@@ -34,6 +34,7 @@ struct cluster *cluster_open(struct ev_loop *loop, const struct topology_config 
 void cluster_close(struct cluster *c); /* answers LINK_LOST to what is in flight */
 
 bool cluster_up(const struct cluster *c);
+void cluster_stats(const struct cluster *c, struct link_stats *out); /* topology_stats */
 bool cluster_serves(const struct cluster *c, unsigned slot);
 unsigned cluster_life(const struct cluster *c, unsigned slot);  /* topology_life */
 unsigned cluster_lives(const struct cluster *c);                /* topology_lives */

@@ -60,6 +60,7 @@ struct link_config {
 	char *name;     /* CLIENT SETNAME; "" none; mem_free'd by link_config_free */
 	struct ssl_ctx_st *tls; /* NULL: none (secure.h) */
 	bool bare;      /* any server will do, also a replica or a Sentinel: no ROLE, no scripts */
+	bool quiet;     /* what becomes of the connection is logged at debug only */
 	bool cluster;   /* a node of a cluster: what it says of a slot (MOVED, ASK, TRYAGAIN, CLUSTERDOWN)
 	                 * is LINK_AGAIN for the one who asked, and the link stays up */
 };

@@ -52,7 +52,9 @@ void doorbell_wait(struct doorbell *d)
 	int64_t block_ms = d->options->lease_ms / 3;
 	char seconds[32];
 
-	if (!d->line || d->ringing || !topology_line_up(d->line) || clock_boot_us() < d->mute_until)
+	/* While it has rung and nobody claims, one job in arrivals is enough. */
+	if (!d->line || d->ringing || d->rang || !topology_line_up(d->line) ||
+	    clock_boot_us() < d->mute_until)
 		return;
 	snprintf(seconds, sizeof(seconds), "%lld.%03lld", (long long)block_ms / 1000,
 	         (long long)block_ms % 1000);

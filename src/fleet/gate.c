@@ -211,7 +211,7 @@ static void gate_on_permits(void *data, enum link_result result, const redisRepl
 	                                                         : GATE_MAX_BATCH);
 }
 
-static size_t gate_wants(const struct gate *g)
+static size_t gate_wants(const struct gate *g, size_t most)
 {
 	size_t want = g->n_line, room = provider_room(g->provider);
 
@@ -221,14 +221,14 @@ static size_t gate_wants(const struct gate *g)
 		return 0;
 	if (want > room)
 		want = room;
-	return want < GATE_MAX_BATCH ? want : GATE_MAX_BATCH;
+	return want < most ? want : most;
 }
 
-void gate_flush(struct gate *g, struct topology *redis)
+void gate_flush(struct gate *g, struct topology *redis, size_t most)
 {
 	struct command *c = &g->command;
 	const struct options *o = g->options;
-	size_t want = gate_wants(g);
+	size_t want = gate_wants(g, most);
 
 	if (g->asking || (want == 0 && g->n_reports == 0))
 		return;

@@ -150,7 +150,7 @@ static void answer_read(struct task *t, enum status_step step, const redisReply 
 	} else if (is_text(r)) {
 		verdict_read(t, r->str, NULL);
 		if (step == STATUS_BEGIN && t->verdict == VERDICT_OK && t->verdict_text[0] != '\0')
-			t->created_at = strtoll(t->verdict_text, NULL, 10);
+			t->created_at = number_read(t->verdict_text, REDIS_CLOCK_MAX);
 	} else {
 		t->verdict = VERDICT_ERROR;
 	}
@@ -185,7 +185,7 @@ static void status_on_reply(void *data, enum link_result result, const redisRepl
 		result = LINK_ERROR;
 	if (result != LINK_OK) {
 		if (result != LINK_LOST && result != LINK_AGAIN) {
-			s->hold_until = clock_boot_us() + STATUS_HOLD_US;
+			s->hold_until[b->step] = clock_boot_us() + STATUS_HOLD_US;
 			log_warn("status_not_written", LOG_INT("mails", (int64_t)b->n),
 			         LOG_STR("key", b->tasks[0]->status_key),
 			         LOG_STR("error", reply ? reply->str : NULL));
@@ -197,6 +197,36 @@ static void status_on_reply(void *data, enum link_result result, const redisRepl
 		answer_read(b->tasks[i], b->step, single ? reply : reply->element[i]);
 	if (!b->waits)
 		batch_end(b);
+}
+
+/* ---- replicas ------------------------------------------------------------------------------- */
+
+int64_t status_fenced_until(const struct status *s)
+{
+	return s->fence_ms > 0 ? s->fence_until : 0;
+}
+
+void status_fence_probe(struct status *s)
+{
+	s->fence_until = clock_boot_us() + s->fence_ms * 1000;
+	s->fence_probing = true;
+}
+
+static void fence_heard(struct status *s, bool confirmed)
+{
+	int64_t now = clock_boot_us();
+
+	if (confirmed) {
+		s->fence_ms = 0;
+	} else if (s->fence_ms == 0) {
+		s->fence_ms = STATUS_FENCE_HOLD_MS;
+		s->fence_until = now + s->fence_ms * 1000;
+	} else if (s->fence_probing) {
+		s->fence_ms = s->fence_ms < STATUS_FENCE_HOLD_MAX_MS / 2 ? s->fence_ms * 2
+		                                                         : STATUS_FENCE_HOLD_MAX_MS;
+		s->fence_until = now + s->fence_ms * 1000;
+	}
+	s->fence_probing = false;
 }
 
 /* What has begun goes on only when so many replicas know it. Of what is not known it is taken that
@@ -211,6 +241,8 @@ static void status_on_waited(void *data, enum link_result result, const redisRep
 		log_warn("replicas_missing", LOG_INT("wanted", wanted),
 		         LOG_INT("got", result == LINK_OK ? reply->integer : -1),
 		         LOG_INT("mails", (int64_t)b->n));
+	if (b->n > 0)
+		fence_heard(b->status, confirmed);
 	for (size_t i = 0; i < b->n; i++)
 		b->tasks[i]->unconfirmed = !confirmed;
 	batch_end(b);
@@ -362,9 +394,11 @@ static void flush_step_by_slot(struct status *s, enum status_step step, struct t
 
 void status_flush(struct status *s, struct topology *redis)
 {
-	if (s->hold_until > clock_boot_us())
-		return;
+	int64_t now = clock_boot_us();
+
 	for (int step = 0; step < STATUS_STEPS; step++) {
+		if (s->hold_until[step] > now)
+			continue;
 		if (topology_has_slots(redis))
 			flush_step_by_slot(s, (enum status_step)step, redis);
 		else

@@ -18,8 +18,7 @@
 #include "redis/keys.h"
 
 #define TASK_MAX_FAULTS 4096
-#define TASK_UNCONFIRMED_MS 1000 /* until replicas are looked for again */
-#define TASK_SOON_MS 5           /* what is due in less is due now */
+#define TASK_SOON_MS 5 /* what is due in less is due now */
 
 static const char *const state_names[TASK_STATES] = {
 	[TASK_CLAIMED] = "claimed",     [TASK_PEEKING] = "peeking",
@@ -289,7 +288,7 @@ static void task_take_back(struct task *t)
 		.status = "retrying",
 		.settle = SETTLE_DELAY,
 		.at = redis_clock_now(&t->queue->clock) +
-	              (t->unconfirmed ? TASK_UNCONFIRMED_MS : 0),
+	              (t->unconfirmed ? t->worker->status.fence_ms : 0),
 	};
 	t->unconfirmed = false;
 	outcome_set(&t->outcome, OUTCOME_RETRY, "taken_back", "");

@@ -7,7 +7,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
-#include "fleet/backoff.h"
 #include "fleet/queue.h"
 #include "fleet/status.h"
 #include "fleet/webhook_job.h"
@@ -25,7 +24,7 @@ struct webhook {
 	struct webhook_job job;
 	struct webhook_target target;
 	struct http_request *request; /* NULL: none on its way */
-	struct endpoint *endpoint;    /* with a request; NULL: not remembered */
+	struct endpoint *endpoint;    /* of which it has a place; NULL: not remembered */
 	bool disabled;                /* its endpoint has answered 410 once */
 	bool replay;                  /* a dead letter that a person wants to be tried again */
 	int64_t started_at;           /* mono clock, µs */
@@ -176,9 +175,6 @@ static void webhook_send(struct task *t)
 		webhook_fail(t, "too_large", "its request is too large");
 		return;
 	}
-	w->endpoint = endpoint_of(&all->endpoints, w->target.host);
-	if (w->endpoint)
-		w->endpoint->in_flight++;
 	r->on_held = webhook_on_held;
 	r->on_end = webhook_on_end;
 	r->data = t;
@@ -211,6 +207,13 @@ static void webhook_retry(struct task *t)
 	d->at = redis_clock_now(&t->queue->clock) + (pause > asked ? pause : asked);
 }
 
+static void webhook_attempted(struct task *t)
+{
+	t->history.attempts++;
+	snprintf(t->history.provider, sizeof(t->history.provider), "%.*s", HISTORY_MAX_NAME - 1,
+	         t->webhook->target.host);
+}
+
 static void webhook_done(struct task *t)
 {
 	struct webhooks *all = &t->worker->webhooks;
@@ -231,9 +234,7 @@ static void webhook_done(struct task *t)
 	} else if (o->kind != OUTCOME_SENT) {
 		webhook_retry(t);
 	}
-	t->history.attempts++;
-	snprintf(t->history.provider, sizeof(t->history.provider), "%.*s", HISTORY_MAX_NAME - 1,
-	         w->target.host);
+	webhook_attempted(t);
 	log_info("webhook_ended", LOG_STR("id", t->id), LOG_STR("key", w->job.key),
 	         LOG_STR("host", w->target.host), LOG_INT("attempt", t->history.attempts),
 	         LOG_STR("code", o->code), LOG_STR("status", d->status),
@@ -250,6 +251,29 @@ static void webhook_done(struct task *t)
 
 /* ---- the way there -------------------------------------------------------------------------------- */
 
+/* Here, and not when it is sent: those of one claim come here all together. */
+static bool webhook_take_place(struct task *t)
+{
+	struct webhooks *all = &t->worker->webhooks;
+	struct endpoint *e = endpoint_of(&all->endpoints, t->webhook->target.host);
+
+	if (!endpoint_has_room(e, (size_t)all->options->webhook_concurrency))
+		return false;
+	if (e)
+		e->in_flight++;
+	t->webhook->endpoint = e;
+	return true;
+}
+
+/* The longer it has waited, the longer it waits again, so that many do not go round and round. */
+static int64_t webhook_put_off_ms(const struct task *t)
+{
+	int64_t age = t->created_at > 0 ? redis_clock_now(&t->queue->clock) - t->created_at : 0;
+	int64_t most = age < PUT_OFF_MS ? PUT_OFF_MS : age < PUT_OFF_MAX_MS ? age : PUT_OFF_MAX_MS;
+
+	return PUT_OFF_MS + (int64_t)random_below((uint64_t)most);
+}
+
 static void webhook_consider(struct task *t)
 {
 	struct webhooks *all = &t->worker->webhooks;
@@ -260,14 +284,21 @@ static void webhook_consider(struct task *t)
 		webhook_give_back(t, 0);
 	} else if (!webhook_rules_allow(&all->rules, w->job.url, &w->target, &why)) {
 		webhook_fail(t, "not_allowed", why);
-	} else if (!endpoint_has_room(endpoint_of(&all->endpoints, w->target.host),
-	                              (size_t)all->options->webhook_concurrency)) {
-		webhook_give_back(t, PUT_OFF_MS + backoff_delay(t->token, PUT_OFF_MS,
-		                                                PUT_OFF_MAX_MS, random_u64()));
+	} else if (!webhook_take_place(t)) {
+		webhook_give_back(t, webhook_put_off_ms(t));
 	} else {
 		task_set_state(t, TASK_ASKING);
 		webhooks_ask(all, t);
 	}
+}
+
+/* It counts as an attempt, by which a replay is known: that one goes there. */
+static void webhook_fail_disabled(struct task *t)
+{
+	task_decide_failed(t, "disabled", "the endpoint has answered 410");
+	t->decision.attempt = true;
+	webhook_attempted(t);
+	task_finish(t);
 }
 
 static void webhook_asked(struct task *t)
@@ -277,7 +308,7 @@ static void webhook_asked(struct task *t)
 	else if (t->worker->stopping)
 		webhook_give_back(t, 0);
 	else if (t->webhook->disabled && !t->webhook->replay)
-		webhook_fail(t, "disabled", "the endpoint has answered 410");
+		webhook_fail_disabled(t);
 	else
 		webhook_send(t);
 }

@@ -86,6 +86,8 @@ static size_t worker_choices(const struct worker *w, const struct task *t,
 /* Is there anybody to give a mail to? While there is not, nothing is taken from the lists. */
 static bool worker_flows(const struct worker *w)
 {
+	if (clock_boot_us() < status_fenced_until(&w->status))
+		return false;
 	for (size_t i = 0; i < w->n_gates; i++) {
 		if (gate_takes(w->gates[i]))
 			return true;
@@ -233,6 +235,27 @@ static void worker_drop_retired(struct worker *w)
 	}
 }
 
+/* While replicas are missing, one mail of all gates goes at a time. */
+static void worker_flush_gates(struct worker *w)
+{
+	int64_t fenced = status_fenced_until(&w->status);
+	bool may = clock_boot_us() >= fenced;
+
+	for (size_t i = 0; i < w->n_gates; i++) {
+		struct gate *g = w->gates[i];
+
+		if (fenced == 0) {
+			gate_flush(g, w->redis, GATE_MAX_BATCH);
+		} else if (may && g->n_line > 0 && !g->asking) {
+			status_fence_probe(&w->status);
+			may = false;
+			gate_flush(g, w->redis, 1);
+		} else {
+			gate_flush(g, w->redis, 0);
+		}
+	}
+}
+
 static void worker_flush(struct ev_loop *loop, ev_prepare *prepare, int events)
 {
 	struct worker *w = prepare->data;
@@ -250,8 +273,7 @@ static void worker_flush(struct ev_loop *loop, ev_prepare *prepare, int events)
 	worker_flush_queues(w);
 	status_flush(&w->status, w->redis);
 	webhooks_flush(&w->webhooks);
-	for (size_t i = 0; i < w->n_gates; i++)
-		gate_flush(w->gates[i], w->redis);
+	worker_flush_gates(w);
 }
 
 /* The server may be another one, which never heard of them. */

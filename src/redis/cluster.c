@@ -11,6 +11,7 @@
 #include "redis/link_error.h"
 
 #define TICK_MS 250
+#define SCOUT_TICKS 4  /* until it gives a server up that does not come up */
 #define REDO_MS 20     /* until what could not be executed is sent again … */
 #define REDO_AT_ONCE 3 /* … after so many redirections that were followed at once */
 #define MAX_ADDRESSES 512
@@ -54,13 +55,16 @@ struct cluster {
 	struct node *slots[CLUSTER_SLOTS]; /* NULL: not known */
 	unsigned lives;
 	bool told_up, closed;
+	struct link_stats gone; /* of nodes that are not there any more */
 
 	struct link *scout; /* asks for the map */
-	struct topology_seed
-		known[MAX_ADDRESSES]; /* all servers that were heard of, and the seeds */
-	size_t n_known, next_known;
-	char *asked;         /* the host of the scout */
-	unsigned scout_down; /* ticks */
+	/* Whom the scout may ask: the seeds, then the servers of the last map and of MOVEDs since. */
+	struct topology_seed known[MAX_ADDRESSES];
+	bool listed[MAX_ADDRESSES]; /* in the map that is being read */
+	size_t n_known, n_seeds, next_known;
+	struct error unusable; /* why the last map could not be used; "" it could */
+	char *asked;           /* the host of the scout */
+	unsigned scout_down;   /* ticks */
 	bool asking, stale;
 	int64_t refreshed_us;
 	ev_timer tick;
@@ -115,8 +119,21 @@ static struct node *node_at(struct cluster *c, const char *host, int port)
 	return n;
 }
 
+static void stats_add(struct link_stats *sum, const struct link *l)
+{
+	struct link_stats one;
+
+	link_stats(l, &one);
+	sum->commands += one.commands;
+	sum->errors += one.errors;
+	sum->reconnects += one.reconnects;
+	sum->in_flight += one.in_flight;
+}
+
 static void node_free(struct node *n)
 {
+	stats_add(&n->cluster->gone, n->link);
+	n->cluster->gone.in_flight = 0;
 	TAILQ_REMOVE(&n->cluster->nodes, n, entry);
 	link_close(n->link);
 	mem_free(n->at.host);
@@ -142,11 +159,29 @@ static void drop_idle_nodes(struct cluster *c)
 
 static void know(struct cluster *c, const char *host, int port)
 {
-	for (size_t i = 0; i < c->n_known; i++)
-		if (is_at(&c->known[i], host, port))
-			return;
-	if (c->n_known < MAX_ADDRESSES)
+	size_t i = 0;
+
+	while (i < c->n_known && !is_at(&c->known[i], host, port))
+		i++;
+	if (i == MAX_ADDRESSES)
+		return;
+	if (i == c->n_known)
 		c->known[c->n_known++] = (struct topology_seed){mem_strdup(host), port};
+	c->listed[i] = true;
+}
+
+/* The map was good: who is neither in it nor a seed is no server of this cluster any more. */
+static void forget_unlisted(struct cluster *c)
+{
+	size_t kept = c->n_seeds;
+
+	for (size_t i = kept; i < c->n_known; i++) {
+		if (c->listed[i])
+			c->known[kept++] = c->known[i];
+		else
+			mem_free(c->known[i].host);
+	}
+	c->n_known = kept;
 }
 
 static void give_slot(struct cluster *c, unsigned slot, struct node *to)
@@ -203,6 +238,15 @@ static bool is_broken(const struct cluster *c)
 	return TAILQ_EMPTY(&c->nodes);
 }
 
+/* Once for each reason: the scout asks on, several times a second. */
+static void map_unusable(struct cluster *c, const char *why)
+{
+	if (strcmp(c->unusable.text, why) == 0)
+		return;
+	error_set(&c->unusable, "%s", why);
+	log_warn("cluster_map_unusable", LOG_STR("error", why));
+}
+
 static void on_map(void *data, enum link_result result, const redisReply *reply)
 {
 	struct cluster *c = data;
@@ -210,11 +254,13 @@ static void on_map(void *data, enum link_result result, const redisReply *reply)
 	c->asking = false;
 	if (c->closed || result == LINK_LOST)
 		return;
+	memset(c->listed, 0, sizeof(c->listed));
 	if (result != LINK_OK || !cluster_map_read(reply, on_range, c)) {
-		log_warn("cluster_map_unusable",
-		         LOG_STR("error", result != LINK_OK ? reply->str : "it has no slots"));
+		map_unusable(c, result != LINK_OK ? reply->str : "it has no slots");
 		send_scout_on(c);
 	} else {
+		forget_unlisted(c);
+		c->unusable.text[0] = '\0';
 		c->stale = false;
 		c->refreshed_us = clock_mono_us();
 		drop_idle_nodes(c);
@@ -251,7 +297,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)loop;
 	(void)events;
 	if (!link_up(c->scout)) {
-		if (++c->scout_down >= 2)
+		if (++c->scout_down >= SCOUT_TICKS)
 			send_scout_on(c);
 	} else if (c->stale || due || is_broken(c)) {
 		ask_for_map(c);
@@ -343,6 +389,7 @@ static struct node *take_redirect(struct cluster *c, const char *host, const red
 	if (!cluster_redirect_read(&r, error->str, error->len))
 		return NULL;
 	n = node_at(c, r.host[0] != '\0' ? r.host : host, r.port);
+	n->used_us = clock_mono_us(); /* it is not to be forgotten before it was asked */
 	if (r.ask)
 		return n;
 	know(c, n->at.host, n->at.port);
@@ -355,6 +402,10 @@ static struct node *take_redirect(struct cluster *c, const char *host, const red
 
 static void again(struct call *call)
 {
+	if (call->cluster->closed) {
+		give_up(call); /* the nodes are going */
+		return;
+	}
 	bool redirected = strncmp(call->error.text, "MOVED", 5) == 0 || call->ask != NULL;
 
 	if (!redirected || call->tries++ >= REDO_AT_ONCE || !dispatch(call))
@@ -436,7 +487,9 @@ struct cluster *cluster_open(struct ev_loop *loop, const struct topology_config 
 	command_init(&c->scratch);
 	for (size_t i = 0; i < config->n_seeds; i++)
 		know(c, config->seeds[i].host, config->seeds[i].port);
+	c->n_seeds = c->n_known;
 	topology_config_bare(config, &bare);
+	bare.quiet = true; /* it goes from one to the next */
 	c->scout = link_open(loop, &bare, on_scout, c);
 	link_config_free(&bare);
 	ev_timer_init(&c->tick, on_tick, TICK_MS / 1e3, TICK_MS / 1e3);
@@ -478,6 +531,17 @@ bool cluster_up(const struct cluster *c)
 			return true;
 	}
 	return false;
+}
+
+void cluster_stats(const struct cluster *c, struct link_stats *out)
+{
+	const struct node *n;
+
+	*out = c->gone;
+	TAILQ_FOREACH(n, &c->nodes, entry)
+	{
+		stats_add(out, n->link);
+	}
 }
 
 bool cluster_serves(const struct cluster *c, unsigned slot)

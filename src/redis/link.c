@@ -123,7 +123,10 @@ static void set_state(struct link *l, enum state state)
 
 static void log_down(struct link *l)
 {
-	if (l->refused && !l->logged_refused) {
+	if (l->config.quiet) {
+		log_debug("redis_down", LOG_STR("redis", l->where),
+		          LOG_STR("error", l->reason.text));
+	} else if (l->refused && !l->logged_refused) {
 		log_error("redis_refused", LOG_STR("redis", l->where),
 		          LOG_STR("error", l->reason.text));
 		l->logged_refused = l->logged_down = true;
@@ -143,7 +146,10 @@ static void log_up(struct link *l)
 	/* a server that has only forgotten the scripts was not down for anybody */
 	const char *event = l->logged_down || !l->was_up ? "redis_up" : "redis_scripts_loaded";
 
-	log_info(event, LOG_STR("redis", l->where), LOG_INT("ms", ms));
+	if (l->config.quiet)
+		log_debug("redis_up", LOG_STR("redis", l->where));
+	else
+		log_info(event, LOG_STR("redis", l->where), LOG_INT("ms", ms));
 	l->logged_down = l->logged_refused = false;
 }
 

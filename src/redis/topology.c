@@ -217,7 +217,10 @@ void topology_send_everywhere(struct topology *t, struct command *c, link_fn *fn
 
 void topology_stats(const struct topology *t, struct link_stats *out)
 {
-	link_stats(t->link, out);
+	if (t->cluster)
+		cluster_stats(t->cluster, out);
+	else
+		link_stats(t->link, out);
 }
 
 /* --- lines -------------------------------------------------------------------------------------- */

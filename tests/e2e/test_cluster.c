@@ -156,6 +156,14 @@ static void test_api_and_command_line(void **state)
 	patient_wait_empty(p, queues[0]);
 	check(p, record, (size_t)posted);
 
+	for (int i = 0; i < 2; i++) {
+		struct answer *page = api_get(&api, i == 0 ? "/metrics" : "/health/detailed");
+
+		answer_status(page, 200);
+		assert_non_null(strstr(page->body, i == 0 ? "postrider_redis" : "\"redis\":"));
+		answer_free(page);
+	}
+
 	said = run(f, (const char *const[]){"send", "--to", "ada@example.com", "--subject", "Hi",
 	                                    "--text", "Hello", "--key", "cli", "--wait", NULL});
 	free(said);

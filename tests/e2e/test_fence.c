@@ -49,10 +49,33 @@ static void test_without_replicas_nothing_leaves(void **state)
 	redis_server_free(master);
 }
 
+/* While they are away the provider does not see the whole backlog over and over: after the first mails
+ * one at a time asks whether they are back. */
+static void test_missing_replicas_hold_the_backlog(void **state)
+{
+	struct fleet *f = fleet_start(NULL);
+	struct process *w;
+
+	(void)state;
+	fleet_set(f, "FENCE_REPLICAS=1");
+	fleet_set(f, "CONCURRENCY=10");
+	fleet_push_many(f, NULL, "m", 100, "");
+	w = fleet_worker(f, NULL);
+	process_wait_lines(w, "replicas_missing", 3, 0);
+	/* the ten that were in its hands, and then one for each line more */
+	assert_in_range(redis_server_int(fleet_redis(f), "ZCARD {mail:queue}:leases") +
+	                        redis_server_int(fleet_redis(f), "ZCARD {mail:queue}:delayed"),
+	                1, 30);
+	assert_in_range(redis_server_int(fleet_redis(f), "LLEN mail:queue"), 70, 90);
+	fleet_stop(f, w);
+	fleet_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_without_replicas_nothing_leaves),
+		cmocka_unit_test(test_missing_replicas_hold_the_backlog),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -358,6 +358,35 @@ static void test_resume(void **state)
 	fleet_free(f);
 }
 
+static bool has_rung(void *arg)
+{
+	return redis_server_int(fleet_redis(arg), "LLEN {mail:queue}:arrivals") == 1;
+}
+
+/* While nothing may be claimed the list stays as it is: the doorbell takes one job out, not all. */
+static void test_doorbell_rings_once(void **state)
+{
+	struct fleet *f = fleet_start(NULL);
+	struct process *w;
+
+	(void)state;
+	w = fleet_worker_ready(f, NULL);
+	fleet_push(f, "zeroth", "");
+	fleet_wait_status(f, "zeroth", "sent"); /* and now it waits for the bell */
+	redis_server_do(fleet_redis(f), "HSET mail:control pause:provider:primary 1");
+	process_wait_line(w, "\"paused\"", 0);
+	fleet_push(f, "first", "");
+	wait_until(has_rung, f, 0);
+	for (int i = 0; i < 200; i++)
+		fleet_push(f, "more", "");
+	assert_int_equal(redis_server_int(fleet_redis(f), "LLEN {mail:queue}:arrivals"), 1);
+	redis_server_do(fleet_redis(f), "DEL mail:control");
+	fleet_wait_status(f, "first", "sent");
+	fleet_wait_settled(f, NULL);
+	fleet_stop(f, w);
+	fleet_free(f);
+}
+
 /* ---- what is seen of it ---------------------------------------------------------------------------- */
 
 static bool has_beaten(void *arg)
@@ -489,8 +518,8 @@ int main(void)
 		cmocka_unit_test(test_second_signal), cmocka_unit_test(test_ends_with_job_moved),
 		cmocka_unit_test(test_until_empty),   cmocka_unit_test(test_prompt_end),
 		cmocka_unit_test(test_reload),        cmocka_unit_test(test_pause),
-		cmocka_unit_test(test_resume),        cmocka_unit_test(test_idle),
-		cmocka_unit_test(test_logs),
+		cmocka_unit_test(test_resume),        cmocka_unit_test(test_doorbell_rings_once),
+		cmocka_unit_test(test_idle),          cmocka_unit_test(test_logs),
 	};
 
 	cmocka_set_test_filter(getenv("TEST"));
