@@ -7,7 +7,7 @@
  *     {"type": "mail.sent", "timestamp": …, "data": {"key", "id", "queue", "status", "provider", "attempt",
  *      "code", "error", "tenant", "tags", "metadata"}}
  *
- * The id is made of the job, the status and the number of the attempt: what is told twice, because
+ * The id is made of the job, the status, the number of the attempt, and when it is due again: what is told twice, because
  * a worker died, has the same one. */
 #ifndef FLEET_WEBHOOK_JOB_H
 #define FLEET_WEBHOOK_JOB_H

@@ -30,6 +30,9 @@ static void make_id(char out[ID_SIZE], const struct task *t)
 	digest_add_field(t->id, strlen(t->id));
 	digest_add_field(t->decision.status, strlen(t->decision.status));
 	digest_add_count((size_t)t->history.attempts);
+	/* A throttled attempt is not counted, but when it is due again tells one from the next. */
+	if (t->decision.settle == SETTLE_DELAY)
+		digest_add_count((size_t)(t->decision.at > 0 ? t->decision.at : t->due_at));
 	digest_end(sum);
 	memcpy(out, ID_PREFIX, sizeof(ID_PREFIX));
 	digest_base32(out + strlen(ID_PREFIX), sum, ID_BYTES);
