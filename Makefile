@@ -103,7 +103,7 @@ SUBMAKE = $(MAKE) --no-print-directory $(JOBS)
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all programs with-failpoints fuzzers test storm fuzz bench bench-peers lint format run deps install uninstall clean help FORCE
+.PHONY: all programs with-failpoints fuzzers run-fuzzers test storm fuzz bench bench-peers lint format run deps install uninstall clean help FORCE
 
 all: $(BUILD)/postrider ## build the program (the default)
 
@@ -191,8 +191,10 @@ test: ## build and run all tests (TESTS=pattern chooses, SANITIZER=address,undef
 
 fuzz: ## run the fuzz targets, each for SECONDS=60 (TESTS=pattern chooses); what breaks stays in their corpora
 	@.ci/deps build fuzz
-	@$(SUBMAKE) CC=clang WERROR=0 SANITIZER=fuzzer-no-link,address,undefined fuzzers
-	@SECONDS=$(SECONDS) tests/fuzz/run build/san-fuzzer-no-link-address-undefined/fuzz '$(TESTS)'
+	@$(SUBMAKE) CC=clang WERROR=0 SANITIZER=fuzzer-no-link,address,undefined run-fuzzers
+
+run-fuzzers: fuzzers
+	@SECONDS=$(SECONDS) tests/fuzz/run $(BUILD)/fuzz '$(TESTS)'
 
 storm: ## everything goes wrong at once, and a table (MAILS=20000 KILLS=200 DURATION=120 WORKERS=4 SEED=1)
 	@.ci/deps build run test

@@ -13,6 +13,7 @@
 
 #include "api/accept.h"
 #include "api/auth.h"
+#include "api/health.h"
 #include "api/limiter.h"
 #include "api/server.h"
 #include "api/waiter.h"
@@ -39,6 +40,7 @@ struct api {
 	struct accept accept;
 	struct limiter limiter;
 	struct waiters waiters;
+	struct readiness readiness;
 	struct auth auth;
 	struct command command; /* of whatever is sent at once */
 	int64_t started_at; /* mono clock, µs */

@@ -10,7 +10,9 @@
  * names. The survey is valid during the call. */
 typedef void look_fn(struct request *r, enum link_result result, const struct survey *s);
 
-/* counts: with the stats (survey_count). */
-void look_run(struct request *r, bool counts, look_fn *fn);
+#define LOOK_COUNTS 1u /* with the stats (survey_count) */
+#define LOOK_AGES 2u   /* with the ages of what waits (survey_age) */
+
+void look_run(struct request *r, unsigned what, look_fn *fn);
 
 #endif

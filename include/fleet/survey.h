@@ -68,6 +68,7 @@ struct survey_provider {
 struct survey {
 	const struct options *options;
 	bool counts; /* survey_count */
+	bool ages;   /* survey_age */
 	int64_t now; /* Redis's clock */
 	struct survey_queue *queues;
 	size_t n_queues;
@@ -82,6 +83,8 @@ void survey_free(struct survey *s);
 /* Before the first question: the stats (stats.h) are asked for, too, and the providers that only they know. Without them,
  * and where they cannot be read, all counts are 0. */
 void survey_count(struct survey *s);
+/* Likewise how long the oldest mail of each queue waits, which takes the whole mail to find out. */
+void survey_age(struct survey *s);
 
 size_t survey_questions(const struct survey *s, int round);
 /* False: there is nothing to ask. */

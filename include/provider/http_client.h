@@ -64,7 +64,7 @@ enum http_end {
 struct http_result {
 	enum http_end end;
 	bool passed; /* the last byte may have left: the server may have acted */
-	bool refused; /* with HTTP_END_CONNECT: by us, for its address is not a public one (public_only) */
+	bool refused; /* with HTTP_END_CONNECT: by us, for none of its addresses is a public one (public_only) */
 	const struct http_reply *reply; /* of HTTP_END_REPLY */
 	char why[HTTP_MAX_WHY];         /* of all others, for people */
 };
@@ -98,7 +98,8 @@ struct http_request {
 	bool resumed;       /* answered early: goes on for the rest of the answer */
 	bool overlong;      /* the reply was cut off */
 	bool timed_out;
-	bool refused;       /* an address of it was not public */
+	bool refused;       /* an address of it was not public … */
+	bool opened;        /* … and one was */
 	bool over;          /* libcurl has finished with `rc` */
 	CURLcode rc;
 	struct http_reply reply;

@@ -107,7 +107,7 @@ bool ack_send(struct topology *redis, const struct options *o, struct command *w
 	command_int(&c, 0);
 	command_int(&c, ack_patience(o, FSYNC_MS));
 	/* Where this fails the link is lost, and on_written will be told so. */
-	a->pending += topology_send(redis, &c, 0, on_fsync, a);
+	a->pending += topology_send(redis, &c, (int)(o->command_timeout + FSYNC_MS), on_fsync, a);
 	command_free(&c);
 	return true;
 }

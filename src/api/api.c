@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "api/route.h"
 #include "base/clock.h"
@@ -10,6 +11,7 @@
 #include "base/mem.h"
 #include "mail/message.h"
 
+#define SPARE_FILES 64 /* for Redis, logs, and so on */
 #define LOOPBACK "127.0.0.1"
 #define MAX_PEM ((size_t)1 << 20)
 
@@ -28,7 +30,10 @@ static void api_flush(struct ev_loop *loop, ev_prepare *prepare, int events)
 
 static void api_on_redis(void *data, bool up)
 {
-	(void)data;
+	struct api *api = data;
+
+	if (!up)
+		api->readiness.ready_until = 0;
 	log_info(up ? "redis_ready" : "redis_away", LOG_STR("name", "api"));
 }
 
@@ -115,6 +120,23 @@ static bool api_read_tls(const struct options *o, char **certificate, char **key
 	return true;
 }
 
+static void raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	if (limit.rlim_cur < limit.rlim_max &&
+	    limit.rlim_cur < SERVER_MAX_CONNECTIONS + SPARE_FILES) {
+		limit.rlim_cur = SERVER_MAX_CONNECTIONS + SPARE_FILES < limit.rlim_max
+		                         ? SERVER_MAX_CONNECTIONS + SPARE_FILES
+		                         : limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+	if (limit.rlim_cur < SERVER_MAX_CONNECTIONS + SPARE_FILES)
+		log_warn("few_files", LOG_INT("limit", (int64_t)limit.rlim_cur));
+}
+
 static bool api_start(struct api *api, const struct topology_config *redis, struct error *err)
 {
 	const struct options *o = api->options;
@@ -129,6 +151,7 @@ static bool api_start(struct api *api, const struct topology_config *redis, stru
 
 	if (!api_read_tls(o, &certificate, &key, err))
 		return false;
+	raise_file_limit();
 	config.certificate = certificate;
 	config.key = key;
 	api->server = server_open(api->loop, api, &config, err);

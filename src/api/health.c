@@ -4,10 +4,12 @@
 #include "api/api.h"
 #include "api/json.h"
 #include "api/route.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "provider/jsonw.h"
 
 #define PROBE_LIFE_MS 10000
+#define READY_LIFE_US 500000
 
 void health_live(struct request *r)
 {
@@ -17,10 +19,13 @@ void health_live(struct request *r)
 	request_answer(r, 200);
 }
 
-static void on_probed(void *data, enum link_result result)
-{
-	struct request *r = data;
+struct health_asker {
+	struct request *request;
+	struct health_asker *next;
+};
 
+static void answer_ready(struct request *r, enum link_result result)
+{
 	if (result != LINK_OK) {
 		request_refused(r, result == LINK_ERROR ? LINK_LOST : result);
 		return;
@@ -31,25 +36,57 @@ static void on_probed(void *data, enum link_result result)
 	request_answer(r, 200);
 }
 
-void health_ready(struct request *r)
+static void on_probed(void *data, enum link_result result)
 {
-	struct command *c = &r->api->command;
-	char *name;
+	struct api *api = data;
+	struct health_asker *a = api->readiness.askers, *next;
 
-	if (r->api->draining) {
-		request_unavailable(r, "The server is ending");
-		return;
+	api->readiness.askers = NULL;
+	/* Where that has to wait for replicas or the disk, it is not asked again and again. */
+	if (result == LINK_OK && (api->options->ack_replicas > 0 || api->options->ack_fsync))
+		api->readiness.ready_until = clock_mono_us() + READY_LIFE_US;
+	for (; a != NULL; a = next) {
+		next = a->next;
+		answer_ready(a->request, result);
+		mem_free(a);
 	}
-	name = keys_ready(r->api->options->key_prefix);
+}
+
+static void ask_ready(struct api *api)
+{
+	struct command *c = &api->command;
+	char *name = keys_ready(api->options->key_prefix);
+
 	command_clear(c);
 	command_str(c, "SET");
 	command_str(c, name);
 	command_str(c, "1");
 	command_str(c, "PX");
 	command_int(c, PROBE_LIFE_MS);
-	if (!ack_send(r->api->redis, r->api->options, c, name, on_probed, r))
-		request_refused(r, LINK_LOST);
+	if (!ack_send(api->redis, api->options, c, name, on_probed, api))
+		on_probed(api, LINK_LOST);
 	mem_free(name);
+}
+
+void health_ready(struct request *r)
+{
+	struct readiness *h = &r->api->readiness;
+	struct health_asker *a;
+	bool asked = h->askers != NULL;
+
+	if (r->api->draining) {
+		request_unavailable(r, "The server is ending");
+		return;
+	}
+	if (topology_up(r->api->redis) && clock_mono_us() < h->ready_until) {
+		answer_ready(r, LINK_OK);
+		return;
+	}
+	a = mem_alloc(sizeof(*a));
+	*a = (struct health_asker){r, h->askers};
+	h->askers = a;
+	if (!asked)
+		ask_ready(r->api);
 }
 
 void health_index(struct request *r)

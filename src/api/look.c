@@ -76,7 +76,7 @@ static void look_ask(struct look *l)
 	look_step(l);
 }
 
-void look_run(struct request *r, bool counts, look_fn *fn)
+void look_run(struct request *r, unsigned what, look_fn *fn)
 {
 	struct look *l = mem_zalloc(sizeof(*l));
 
@@ -84,7 +84,9 @@ void look_run(struct request *r, bool counts, look_fn *fn)
 	l->fn = fn;
 	l->result = LINK_OK;
 	survey_init(&l->survey, r->api->options, r->api->queues);
-	if (counts)
+	if (what & LOOK_COUNTS)
 		survey_count(&l->survey);
+	if (what & LOOK_AGES)
+		survey_age(&l->survey);
 	look_ask(l);
 }

@@ -177,7 +177,7 @@ void operate_reset(struct request *r)
 	} else {
 		if (provider != NULL && cJSON_IsString(provider))
 			r->data = mem_strdup(provider->valuestring);
-		look_run(r, false, on_looked);
+		look_run(r, 0, on_looked);
 	}
 	cJSON_Delete(body);
 }

@@ -211,7 +211,7 @@ static void on_health(struct request *r, enum link_result result, const struct s
 
 void overview_health(struct request *r)
 {
-	look_run(r, false, on_health);
+	look_run(r, 0, on_health);
 }
 
 static void on_breakers(struct request *r, enum link_result result, const struct survey *s)
@@ -229,7 +229,7 @@ static void on_breakers(struct request *r, enum link_result result, const struct
 
 void overview_breakers(struct request *r)
 {
-	look_run(r, false, on_breakers);
+	look_run(r, 0, on_breakers);
 }
 
 static void on_queues(struct request *r, enum link_result result, const struct survey *s)
@@ -248,7 +248,7 @@ static void on_queues(struct request *r, enum link_result result, const struct s
 
 void overview_queues(struct request *r)
 {
-	look_run(r, false, on_queues);
+	look_run(r, LOOK_AGES, on_queues);
 }
 
 /* --- /health/detailed -------------------------------------------------------------------------------------- */
@@ -345,7 +345,7 @@ static void on_info(void *data, enum link_result result, const redisReply *reply
 	/* It may not be allowed to us. */
 	if (result == LINK_OK && reply->str != NULL)
 		*(struct server_info *)r->data = read_info(reply);
-	look_run(r, false, on_detailed);
+	look_run(r, LOOK_AGES, on_detailed);
 }
 
 void overview_detailed(struct request *r)
@@ -356,5 +356,5 @@ void overview_detailed(struct request *r)
 	command_clear(c);
 	command_str(c, "INFO");
 	if (!topology_send(r->api->redis, c, 0, on_info, r))
-		look_run(r, false, on_detailed);
+		look_run(r, LOOK_AGES, on_detailed);
 }

@@ -102,5 +102,5 @@ static void on_look(struct request *r, enum link_result result, const struct sur
 
 void provider_stats_run(struct request *r)
 {
-	look_run(r, true, on_look);
+	look_run(r, LOOK_COUNTS, on_look);
 }

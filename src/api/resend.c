@@ -13,6 +13,9 @@
 #include "redis/keys.h"
 #include "redis/value.h"
 
+#define MARK "_resend_"
+#define MARK_MAX 28 /* bytes, with a time in ms */
+
 static void gone(struct request *r)
 {
 	request_problem(r, 410, NULL, "The content of this mail is no longer kept");
@@ -20,10 +23,22 @@ static void gone(struct request *r)
 
 /* --- the content, under a new key -------------------------------------------------------------------------- */
 
+/* <key>_resend_<ms>; of one that is too long for that, the beginning. */
+static char *make_key(const char *key)
+{
+	size_t n = strlen(key);
+
+	if (n > KEYS_MAX_NAME - MARK_MAX)
+		n = KEYS_MAX_NAME - MARK_MAX;
+	while (n > 0 && ((unsigned char)key[n] & 0xc0) == 0x80)
+		n--; /* not within a character */
+	return mem_printf("%.*s" MARK "%" PRId64, (int)n, key, clock_wall_ms());
+}
+
 static struct post *make_post(const struct request *r, const char *text, size_t len)
 {
 	static const char *const dropped[] = {"idempotencyKey", "sendAt", "delay", "expiresAt"};
-	char *key = mem_printf("%s_resend_%" PRId64, r->param, clock_wall_ms()), *payload = NULL;
+	char *key = make_key(r->param), *payload = NULL;
 	struct post *p = NULL;
 	struct error err;
 	cJSON *job = json_parse(text, len, &err);

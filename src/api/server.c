@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -24,9 +23,8 @@
 
 #define POOL_BYTES 24576 /* of a connection: its head, and room to say that it is too long */
 #define BACKLOG 1024
-#define TICKS 16       /* in the time of a request */
-#define SPARE_FILES 64 /* for Redis, logs, and so on */
-#define MAX_RUNS 8     /* of libmicrohttpd in one turn of the loop */
+#define TICKS 16   /* in the time of a request */
+#define MAX_RUNS 8 /* of libmicrohttpd in one turn of the loop */
 
 /* One connection. It is in the list while its time runs, that is, while we wait for its client. */
 struct visitor {
@@ -34,6 +32,7 @@ struct visitor {
 	struct server *server;
 	int fd;
 	bool timed, receiving;
+	int refused;   /* with this status, past libmicrohttpd; 0 not */
 	int64_t since; /* mono clock, µs */
 };
 
@@ -86,6 +85,7 @@ static void visitor_refuse(struct visitor *v, const char *line, const char *titl
 		"{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"error\":\"%s\","
 		"\"message\":\"%s\"}",
 		line, title, status, title, title);
+	v->refused = status;
 	if (n > 0 && !v->server->tls)
 		(void)!send(v->fd, text, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
 	shutdown(v->fd, SHUT_RDWR);
@@ -214,10 +214,14 @@ static void on_completed(void *data, struct MHD_Connection *c, void **context,
 	(void)c;
 	if (r == NULL)
 		return;
+	if (r->visitor->refused != 0)
+		r->status = r->visitor->refused;
+	else if (code != MHD_REQUEST_TERMINATED_COMPLETED_OK)
+		r->status = 0;
+	r->visitor->refused = 0;
 	log_debug("request_ended", LOG_STR("method", r->method),
 	          LOG_STR("route", r->route != NULL ? r->route->path : NULL),
-	          LOG_INT("status", code == MHD_REQUEST_TERMINATED_COMPLETED_OK ? r->status : 0),
-	          LOG_INT("us", clock_mono_us() - r->began_at));
+	          LOG_INT("status", r->status), LOG_INT("us", clock_mono_us() - r->began_at));
 	traffic_note(s->traffic, r->route, r->status);
 	r->visitor->receiving = false;
 	visitor_wait(r->visitor);
@@ -450,23 +454,6 @@ static bool server_listen(struct server *s, const struct server_config *c, struc
 	return true;
 }
 
-static void raise_file_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return;
-	if (limit.rlim_cur < limit.rlim_max &&
-	    limit.rlim_cur < SERVER_MAX_CONNECTIONS + SPARE_FILES) {
-		limit.rlim_cur = SERVER_MAX_CONNECTIONS + SPARE_FILES < limit.rlim_max
-		                         ? SERVER_MAX_CONNECTIONS + SPARE_FILES
-		                         : limit.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &limit);
-	}
-	if (limit.rlim_cur < SERVER_MAX_CONNECTIONS + SPARE_FILES)
-		log_warn("few_files", LOG_INT("limit", (int64_t)limit.rlim_cur));
-}
-
 static void on_mhd_log(void *data, const char *format, va_list args)
 {
 	char text[256];
@@ -534,7 +521,6 @@ struct server *server_open(struct ev_loop *loop, struct api *api,
 	s->arrival_us = config->arrival_ms * 1000;
 	TAILQ_INIT(&s->timed);
 	TAILQ_INIT(&s->requests);
-	raise_file_limit();
 	if (!server_listen(s, config, err)) {
 		mem_free(s);
 		return NULL;

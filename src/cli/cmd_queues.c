@@ -141,6 +141,29 @@ static bool set_weight(struct args *a, struct sync *s, const char *name, int64_t
 	return ok;
 }
 
+/* A typing error would move nothing, and nobody would notice. Known are those of PROVIDERS, where it is set. */
+static bool check_provider(struct args *a, const char *name)
+{
+	const char *list = a->options.providers;
+
+	for (const char *at = list; *at != '\0';) {
+		size_t n = strcspn(at, ", ");
+
+		if (n == strlen(name) && memcmp(at, name, n) == 0)
+			return true;
+		at += n;
+		at += strspn(at, ", ");
+	}
+	if (*list == '\0' || args_has(a, "force"))
+		return true;
+	(void)cmd_fail(
+		CMD_USAGE,
+		"%s is none of the configured providers (PROVIDERS); --force says that it is "
+		"meant so",
+		name);
+	return false;
+}
+
 static int weigh(struct args *a)
 {
 	const char *name = args_value(a, "provider");
@@ -148,14 +171,14 @@ static int weigh(struct args *a)
 	struct error err;
 	int64_t weight;
 	cJSON *o;
-	int code;
+	int code = CMD_USAGE;
 
 	if (name == NULL || a->n_words != 2)
 		return cmd_fail(CMD_USAGE, "it is: postrider queues weight --provider NAME N");
 	if (!read_weight(a->words[1], &weight))
 		return cmd_fail(CMD_USAGE, "a weight is a number from 0 to %d, or default",
 		                PROVIDER_MAX_WEIGHT);
-	if (!cmd_connect(&a->options, &s, &code))
+	if (!check_provider(a, name) || !cmd_connect(&a->options, &s, &code))
 		return code;
 	code = CMD_OK;
 	if (!set_weight(a, s, name, weight, &err)) {
@@ -205,8 +228,11 @@ static int run(struct args *a)
 	bool switching = pause || strcmp(verb, "resume") == 0;
 	struct queue_set queues;
 	struct sync *s = NULL;
+	const char *provider;
 	struct error err;
 	int code = CMD_USAGE;
+	bool known = true;
+	size_t at = 0;
 
 	if (strcmp(verb, "weight") == 0)
 		return weigh(a);
@@ -220,7 +246,9 @@ static int run(struct args *a)
 		                "queues %s needs the name of a queue, or --provider NAME", verb);
 	if (!queue_set_load(&queues, &a->options, args_value(a, "queue"), &err))
 		return cmd_fail(CMD_USAGE, "%s", err.text);
-	if ((!switching || check_names(a, &queues)) && cmd_connect(&a->options, &s, &code))
+	while (switching && (provider = args_next(a, "provider", &at)) != NULL)
+		known = check_provider(a, provider) && known;
+	if (known && (!switching || check_names(a, &queues)) && cmd_connect(&a->options, &s, &code))
 		code = switching ? switch_all(a, s, pause) : show(a, s, &queues);
 	sync_close(s);
 	queue_set_free(&queues);

@@ -47,6 +47,7 @@ bool fleet_view_load(struct survey *v, struct sync *s, const struct options *o,
                      const struct queue_set *queues, struct error *err)
 {
 	survey_init(v, o, queues);
+	survey_age(v);
 	for (int round = 0; round < SURVEY_ROUNDS; round++) {
 		if (ask(v, s, round, err))
 			continue;

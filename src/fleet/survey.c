@@ -326,6 +326,11 @@ void survey_count(struct survey *s)
 	s->counts = true;
 }
 
+void survey_age(struct survey *s)
+{
+	s->ages = true;
+}
+
 size_t survey_questions(const struct survey *s, int round)
 {
 	if (round == 0)
@@ -382,12 +387,21 @@ static bool is_stats(int round, const struct survey_queue *q, size_t i)
 	return round == 0 && (q != NULL ? (i - FLEET_N) % Q_N == Q_STATS : i == FLEET_STATS);
 }
 
+static bool is_next(int round, const struct survey_queue *q, size_t i)
+{
+	size_t question = (i - FLEET_N) % Q_N;
+
+	return round == 0 && q != NULL && (question == Q_NEXT_MOVED || question == Q_NEXT);
+}
+
 bool survey_ask(const struct survey *s, int round, size_t i, struct command *c)
 {
 	const struct survey_queue *q = queue_of(s, round, i);
 
 	command_clear(c);
 	if (is_stats(round, q, i) && !s->counts)
+		return false;
+	if (is_next(round, q, i) && !s->ages)
 		return false;
 	if (round == 0 && q != NULL) {
 		ask_queue(q, (i - FLEET_N) % Q_N, c);

@@ -90,8 +90,21 @@ static void hide(char *s, size_t size, const char *secret)
 	}
 }
 
+/* Decisions are made by these, and no server has said them. */
+static bool is_our_code(const char *code)
+{
+	static const char *const ours[] = {CODE_SENDER_REFUSED, CODE_QUOTA, CODE_TOO_LARGE,
+	                                   CODE_UNSUPPORTED, CODE_GREYLISTED};
+
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+		if (strcmp(code, ours[i]) == 0)
+			return true;
+	return false;
+}
+
 void outcome_hide(struct outcome *o, const char *secret)
 {
-	hide(o->code, sizeof(o->code), secret);
+	if (!is_our_code(o->code))
+		hide(o->code, sizeof(o->code), secret);
 	hide(o->text, sizeof(o->text), secret);
 }

@@ -48,16 +48,29 @@ bool text_is_key(const char *s, size_t n, size_t max)
 	return true;
 }
 
+/* The length of a quoted local part (RFC 5321, section 4.1.2) that an @ follows; 0: there is none. */
+static size_t quoted_local(const char *text)
+{
+	size_t i = 1;
+
+	if (*text != '"')
+		return 0;
+	while (text[i] != '\0' && text[i] != '"')
+		i += text[i] == '\\' && text[i + 1] != '\0' ? 2 : 1;
+	return text[i] == '"' && text[i + 1] == '@' ? i + 1 : 0;
+}
+
 void text_mask_addresses(char *out, size_t size, const char *text)
 {
-	static const char delimiters[] = " <>()[],;\"'";
+	static const char delimiters[] = " <>()[],;\"";
 	size_t len = 0;
 
 	out[0] = '\0';
 	while (*text != '\0' && len + 1 < size) {
-		size_t n = strcspn(text, delimiters);
+		size_t quoted = quoted_local(text);
+		size_t n = quoted + strcspn(text + quoted, delimiters);
 		const char *at = n > 0 ? memrchr(text, '@', n) : NULL;
-		size_t shown = at == NULL || at == text ? 0 : utf8_width(text, n);
+		size_t shown = at == NULL || at == text || quoted > 0 ? 0 : utf8_width(text, n);
 		int wrote;
 
 		if (at == NULL)

@@ -128,6 +128,7 @@ static curl_socket_t on_open(void *data, curlsocktype purpose, struct curl_socka
 		r->refused = true;
 		return CURL_SOCKET_BAD;
 	}
+	r->opened = true;
 	return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
 }
 
@@ -266,7 +267,7 @@ static void start(struct http_request *r)
 	r->given = 0;
 	r->starts = 0;
 	r->held = r->released = r->hung_up = r->answered = r->resumed = r->overlong = false;
-	r->timed_out = r->refused = r->over = false;
+	r->timed_out = r->refused = r->opened = r->over = false;
 	r->passed = r->call.get;
 	r->error[0] = '\0';
 	http_reply_clear(&r->reply);
@@ -393,7 +394,7 @@ static void describe(struct http_request *r, struct http_result *result)
 		/* Once it is under way, these are about what came back. */
 		if (result->end == HTTP_END_CLIENT && r->starts > 0)
 			result->end = HTTP_END_LOST;
-		result->refused = r->refused && result->end == HTTP_END_CONNECT;
+		result->refused = r->refused && !r->opened && result->end == HTTP_END_CONNECT;
 		if (result->refused)
 			why = "its address is not a public one";
 	}

@@ -376,7 +376,8 @@ static bool dispatch(struct call *call)
 	command_str(&c->scratch, "WAIT");
 	command_int(&c->scratch, call->replicas);
 	command_int(&c->scratch, call->wait_ms);
-	call->waits = link_send(n->link, &c->scratch, 0, on_waited, call);
+	call->waits = link_send(n->link, &c->scratch, c->config->link.timeout_ms + call->wait_ms,
+	                        on_waited, call);
 	return true;
 }
 

@@ -196,7 +196,8 @@ bool topology_send_waiting(struct topology *t, struct command *c, int64_t replic
 	command_int(&wait, replicas);
 	command_int(&wait, ms);
 	/* where this fails the link is lost, and on_answered will be told so */
-	w->asked = link_send(t->link, &wait, 0, on_waited, w);
+	/* (with a longer deadline: what is behind it has its time from when it was answered) */
+	w->asked = link_send(t->link, &wait, t->config.link.timeout_ms + ms, on_waited, w);
 	command_free(&wait);
 	return true;
 }

@@ -121,6 +121,26 @@ static void test_too_few_replicas(void **state)
 	fleet_end(w->fleet, a.process);
 }
 
+/* Each post waits for replicas behind the others, for longer in all than a command may take; that is not
+ * taken for a broken connection. */
+static void test_waits_in_a_row(void **state)
+{
+	struct world *w = *state;
+	struct api_process a = api_start(
+		w->fleet, (const char *const[]){"ACK_REPLICAS=2", "COMMAND_TIMEOUT=1200", NULL});
+	struct answer *answers[8];
+
+	api_post_at_once(&a, NULL, "/api/email/bulk-send",
+	                 "{\"emails\":[" API_MAIL("r1") "," API_MAIL("r2") "]}", 8, answers);
+	for (size_t i = 0; i < 8; i++) {
+		assert_true(answers[i]->status >= 200);
+		answer_free(answers[i]);
+	}
+	expect_unavailable(&a, NULL);
+	assert_int_equal(process_count_lines(a.process, "\"event\":\"redis_down\""), 0);
+	fleet_end(w->fleet, a.process);
+}
+
 static bool has_waitaof(struct redis_server *redis)
 {
 	redisReply *r = redis_server_cmd(redis, "COMMAND INFO WAITAOF");
@@ -163,6 +183,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_replicas),
 		cmocka_unit_test(test_too_few_replicas),
+		cmocka_unit_test(test_waits_in_a_row),
 		cmocka_unit_test(test_fsync),
 	};
 

@@ -172,6 +172,27 @@ static void test_resend_what_was_sent(void **state)
 	fleet_end(w->fleet, worker);
 }
 
+/* A key of any length that a producer may have pushed. */
+static void test_resend_of_a_long_key(void **state)
+{
+	struct api_world *w = api_world_begin(state);
+	struct process *worker = fleet_worker(w->fleet,
+	                                      (const char *const[]){"KEEP_SENT=100", NULL});
+	char key[257] = "", path[300];
+	struct answer *r;
+
+	memset(key, 'k', sizeof(key) - 1);
+	fleet_push(w->fleet, key, "");
+	fleet_wait_status(w->fleet, key, "sent");
+	fleet_wait_settled(w->fleet, NULL);
+	snprintf(path, sizeof(path), RESEND "%s", key);
+	r = api_post(&w->api, path, "{\"force\":true}", NULL);
+	answer_status(r, 202);
+	fleet_wait_status(w->fleet, answer_at(r, "idempotencyKey")->valuestring, "sent");
+	answer_free(r);
+	fleet_end(w->fleet, worker);
+}
+
 static void test_resend_refused(void **state)
 {
 	struct api_world *w = api_world_begin(state);
@@ -494,6 +515,7 @@ int main(void)
 		cmocka_unit_test(test_cancel_scheduled),
 		cmocka_unit_test(test_resend_what_failed),
 		cmocka_unit_test(test_resend_what_was_sent),
+		cmocka_unit_test(test_resend_of_a_long_key),
 		cmocka_unit_test(test_resend_refused),
 		cmocka_unit_test(test_queue_status),
 		cmocka_unit_test(test_health),

@@ -161,6 +161,14 @@ static void test_weight(void **state)
 	cli_assert_has(cli->out, "250");
 	cli_expect(cli, 0, NULL, "queues", "weight", "--provider", "a", "default", NULL);
 	assert_int_equal(redis_server_int(redis, "HLEN mail:control"), 1);
+	cli_set(cli, "PROVIDERS", "a,b");
+	cli_expect(cli, 0, NULL, "queues", "weight", "--provider", "b", "7", NULL);
+	cli_expect(cli, 2, NULL, "queues", "weight", "--provider", "c", "7", NULL);
+	cli_assert_has(cli->err, "c is none of the configured providers");
+	cli_expect(cli, 2, NULL, "queues", "pause", "--provider", "a", "--provider", "c", NULL);
+	assert_int_equal(redis_server_int(redis, "HEXISTS mail:control pause:provider:a"), 0);
+	cli_expect(cli, 0, NULL, "queues", "weight", "--provider", "c", "7", "--force", NULL);
+	cli_set(cli, "PROVIDERS", NULL);
 	cli_expect(cli, 2, NULL, "queues", "weight", "--provider", "a", "1001", NULL);
 	cli_expect(cli, 2, NULL, "queues", "weight", "--provider", "a", "-1", NULL);
 	cli_expect(cli, 2, NULL, "queues", "weight", "5", NULL);

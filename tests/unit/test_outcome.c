@@ -138,6 +138,18 @@ static void test_secrets_are_hidden(void **state)
 	assert_string_equal(o.code, "422 ***");
 }
 
+/* A password may be a word of ours. */
+static void test_codes_of_ours_are_kept(void **state)
+{
+	struct outcome o;
+
+	(void)state;
+	outcome_set(&o, OUTCOME_PROVIDER_DOWN, CODE_QUOTA, "the quota is used up");
+	outcome_hide(&o, "quota");
+	assert_string_equal(o.code, CODE_QUOTA);
+	assert_null(strstr(o.text, "quota"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -147,6 +159,7 @@ int main(void)
 		cmocka_unit_test(test_long_text_is_cut_between_characters),
 		cmocka_unit_test(test_may_be_set_from_itself),
 		cmocka_unit_test(test_secrets_are_hidden),
+		cmocka_unit_test(test_codes_of_ours_are_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

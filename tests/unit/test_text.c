@@ -73,6 +73,8 @@ static void test_addresses_are_masked(void **state)
 	assert_masked("j\xc3\xbcrgen@x.org \xc3\xbc@y", 200, "j***@x.org \xc3\xbc***@y");
 	assert_masked("@ and a@", 200, "***@ and a***@");
 	assert_masked("nobody here", 200, "nobody here");
+	assert_masked("<\"ada lovelace\"@x.org> \"a\" \"", 200, "<***@x.org> \"a\" \"");
+	assert_masked("\"a\\\" b\"@x.org o'brien@x.org", 200, "***@x.org o***@x.org");
 	assert_masked("", 200, "");
 	assert_masked("ada@x.org is full", 8, "a***@x.");
 	assert_masked("abc def", 4, "abc");
