@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "support/api_world.h"
 #include "support/fleet.h"
 #include "support/wait.h"
 
@@ -40,7 +41,7 @@ static void set_users(struct fleet *f)
 		users++;
 	}
 	fclose(readme);
-	assert_int_equal(users, 2);
+	assert_int_equal(users, 4);
 }
 
 /* What this user is answered; a new string (free). */
@@ -75,6 +76,39 @@ static void assert_refused(struct fleet *f, const char *user, const char *comman
 	free(said);
 }
 
+static bool is_in_the_list(void *arg)
+{
+	return redis_server_int(fleet_redis(arg), "ZCARD mail:workers") == 1;
+}
+
+/* Everything that the API does in Redis. */
+static void use_the_api(struct fleet *f)
+{
+	char url[300];
+	struct api_process a;
+
+	snprintf(url, sizeof(url), "REDIS_URL=unix://api:secret@%s",
+	         redis_server_socket(fleet_redis(f)));
+	a = api_start(f, (const char *const[]){url, "KEEP_SENT=100", NULL});
+	api_expect(&a, 202, "POST", API_SEND, API_MAIL("posted"));
+	fleet_wait_status(f, "posted", "sent");
+	fleet_wait_settled(f, NULL);
+	api_expect(&a, 200, "GET", "/api/email/status/posted", NULL);
+	api_expect(&a, 202, "POST", "/api/email/resend/posted", "{\"force\":true}");
+	fleet_wait_settled(f, NULL);
+	api_expect(&a, 409, "DELETE", "/api/email/posted", NULL);
+	api_expect(&a, 200, "GET", "/api/email/queue/status", NULL);
+	api_expect(&a, 200, "GET", "/providers/stats", NULL);
+	api_expect(&a, 200, "POST", "/circuit-breakers/reset", "{}");
+	api_expect(&a, 200, "GET", "/metrics", NULL);
+	wait_until(is_in_the_list, f, 0);
+	api_expect(&a, 200, "GET", "/health", NULL);
+	api_expect(&a, 200, "GET", "/readyz", NULL);
+	assert_int_equal(process_count_lines(a.process, "NOPERM"), 0);
+	assert_int_equal(process_count_lines(a.process, "ACL failure"), 0);
+	fleet_end(f, a.process);
+}
+
 static void test_the_least_rights_are_enough(void **state)
 {
 	struct fleet *f = fleet_start(NULL);
@@ -85,6 +119,7 @@ static void test_the_least_rights_are_enough(void **state)
 	fleet_set(f, "REDIS_URL=unix://worker:secret@%s", redis_server_socket(fleet_redis(f)));
 	fleet_set(f, "PROVIDER_PRIMARY=mock://?latency=0&success=0.5&seed=7");
 	fleet_set(f, "MAX_RETRY_ATTEMPTS=50");
+	fleet_set(f, "KEEP_SENT=100");
 	struct process *w = fleet_worker(f, NULL);
 	said = as_user(f, "producer", "LPUSH " FLEET_QUEUE " %s", job);
 	free(said);
@@ -103,6 +138,15 @@ static void test_the_least_rights_are_enough(void **state)
 	assert_refused(f, "worker", "SET other x");
 	assert_refused(f, "worker", "FLUSHALL");
 	assert_refused(f, "worker", "CONFIG GET *");
+	assert_refused(f, "api", "SET other x");
+	assert_refused(f, "api", "FLUSHALL");
+	assert_refused(f, "dashboard", "HSET mail:status:acl status failed");
+	assert_refused(f, "dashboard", "LPUSH " FLEET_QUEUE " x");
+	assert_refused(f, "dashboard", "GET other");
+	said = as_user(f, "dashboard", "HGET mail:status:acl status");
+	assert_string_equal(said, "sent");
+	free(said);
+	use_the_api(f);
 	/* nothing that a worker does was refused */
 	assert_int_equal(process_count_lines(w, "NOPERM"), 0);
 	fleet_stop(f, w);
