@@ -1,6 +1,6 @@
 /* options.h - the configuration: one table, one struct.
  *
- * Every option is one row of the table in src/base/options.c: its environment name, type, default,
+ * Every option is one row of the table in src/base/option_table.c: its environment name, type, default,
  * minimum, maximum and one line of help. The flag is the name in lower case with dashes
  * (CONCURRENCY → --concurrency N or --concurrency=N). Where a value comes from, first match wins:
  * the flag, the environment, NAME_FILE (a file that holds the value; one trailing newline is
