@@ -72,7 +72,9 @@ UNITS     := postrider-worker@.service
 BINDIR     = $(PREFIX)/bin
 UNITDIR    = $(PREFIX)/lib/systemd/system
 SCRIPTS   := $(sort $(filter-out %.lib.lua,$(wildcard lua/*.lua)))
-OBJECTS   := $(SOURCES:%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/gen/scripts.o
+WEB_FOLDERS := $(patsubst %/,%,$(sort $(dir $(wildcard src/web/* src/web/*/*))))
+WEB       := $(sort $(filter-out $(WEB_FOLDERS),$(wildcard src/web/* src/web/*/*)))
+OBJECTS   := $(SOURCES:%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/gen/lua.o $(BUILD)/obj/gen/web.o
 MAIN      := $(BUILD)/obj/src/main.o
 SUPPORT   := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/support/*.c))
 TEST_KINDS := unit integration e2e storm
@@ -117,7 +119,7 @@ with-failpoints:
 $(BUILD)/broken/%/postrider: tests/storm/break $(MAIN) $(BUILD)/libpostrider.a
 	$(call say,BREAK,$@)
 	$(Q)tests/storm/break $* $(@D)
-	$(Q)LC_ALL=C $(AWK) -f src/redis/embed.awk $(SCRIPTS:%=$(@D)/%) </dev/null >$(@D)/scripts.c
+	$(Q)$(call embed,lua,$(@D)/lua/,$(SCRIPTS:%=$(@D)/%)) >$(@D)/lua.c
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -w $(LDFLAGS_ALL) -o $@ $(MAIN) \
 		$$(find $(@D) -name '*.c') $(BUILD)/libpostrider.a $(PKG_LIBS) $(LDLIBS)
 
@@ -162,10 +164,17 @@ $(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c $(BUILD)/flags
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
-# The folder itself is a prerequisite too: a script that was removed must go from the binary.
-$(BUILD)/gen/scripts.c: src/redis/embed.awk lua $(wildcard lua/*.lua)
+# Files in the binary (base/embedded.h): $(call embed,TABLE,ROOT,FILES). The folders themselves are prerequisites
+# too: what was removed must go from the binary.
+embed = LC_ALL=C $(AWK) -v table='$1' -v root='$2' -f src/base/embed.awk $3
+
+$(BUILD)/gen/lua.c: src/base/embed.awk lua $(wildcard lua/*.lua)
 	$(call say,EMBED,$@)
-	$(Q)mkdir -p $(@D) && LC_ALL=C $(AWK) -f src/redis/embed.awk $(SCRIPTS) </dev/null >$@
+	$(Q)mkdir -p $(@D) && $(call embed,lua,lua/,$(SCRIPTS)) >$@
+
+$(BUILD)/gen/web.c: src/base/embed.awk $(WEB_FOLDERS) $(WEB)
+	$(call say,EMBED,$@)
+	$(Q)mkdir -p $(@D) && $(call embed,web,src/web/,$(WEB)) >$@
 
 # Objects are made anew when the flags change.
 $(BUILD)/flags: FORCE

@@ -47,7 +47,10 @@ struct request {
 	/* the answer */
 	int status; /* 0: none yet */
 	const char *type;
+	const char *cache; /* Cache-Control; NULL: no-store */
 	struct buf out;
+	const char *fixed; /* instead of out, when it is not NULL: stays where it is */
+	size_t n_fixed;
 	struct request_header headers[REQUEST_MAX_HEADERS];
 	size_t n_headers;
 };

@@ -1,4 +1,5 @@
 /* routes.c - the table of routes (route.h). */
+#include "api/assets.h"
 #include "api/health.h"
 #include "api/lookup.h"
 #include "api/metrics.h"
@@ -24,6 +25,7 @@ const struct route route_table[] = {
 	{"GET", "/metrics", SCOPE_READ, metrics_run},
 	{"GET", "/livez", SCOPE_NONE, health_live},
 	{"GET", "/readyz", SCOPE_NONE, health_ready},
+	{"GET", "/openapi.json", SCOPE_NONE, assets_run},
 	{"GET", "/", SCOPE_NONE, health_index},
 };
 

@@ -26,6 +26,13 @@
 #define TICKS 16   /* in the time of a request */
 #define MAX_RUNS 8 /* of libmicrohttpd in one turn of the loop */
 
+/* What a browser may do with an answer: nothing; with a page, what our own files say. */
+#define POLICY "default-src 'none'; frame-ancestors 'none'"
+#define PAGE_POLICY                                                                                \
+	"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "          \
+	"font-src 'self'; connect-src 'self'; manifest-src 'self'; form-action 'self'; "           \
+	"base-uri 'none'; frame-ancestors 'none'"
+
 /* One connection. It is in the list while its time runs, that is, while we wait for its client. */
 struct visitor {
 	TAILQ_ENTRY(visitor) entry;
@@ -81,7 +88,8 @@ static void visitor_refuse(struct visitor *v, const char *line, const char *titl
 
 	n = snprintf(
 		text, sizeof(text),
-		"HTTP/1.1 %s\r\nConnection: close\r\nContent-Type: application/problem+json\r\n\r\n"
+		"HTTP/1.1 %s\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
+		"Content-Security-Policy: " POLICY "\r\nX-Content-Type-Options: nosniff\r\n\r\n"
 		"{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"error\":\"%s\","
 		"\"message\":\"%s\"}",
 		line, title, status, title, title);
@@ -238,20 +246,38 @@ static void on_completed(void *data, struct MHD_Connection *c, void **context,
 	*context = NULL;
 }
 
-static enum MHD_Result queue_answer(struct server *s, struct request *r)
+static struct MHD_Response *response_of(struct request *r)
 {
 	size_t n = r->out.len;
-	struct MHD_Response *response;
+
+	if (r->fixed != NULL)
+		return MHD_create_response_from_buffer(r->n_fixed, (void *)(uintptr_t)r->fixed,
+		                                       MHD_RESPMEM_PERSISTENT);
+	return MHD_create_response_from_buffer_with_free_callback(n, buf_take(&r->out), mem_free);
+}
+
+/* Whatever a stranger has got into an answer must do nothing in a browser that is led to it. */
+static void add_guards(struct MHD_Response *response, const char *type)
+{
+	bool page = strncmp(type, "text/html", strlen("text/html")) == 0;
+
+	MHD_add_response_header(response, "Content-Security-Policy", page ? PAGE_POLICY : POLICY);
+	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+	MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
+}
+
+static enum MHD_Result queue_answer(struct server *s, struct request *r)
+{
+	struct MHD_Response *response = response_of(r);
 	enum MHD_Result result;
 
-	response = MHD_create_response_from_buffer_with_free_callback(n, buf_take(&r->out),
-	                                                              mem_free);
 	if (response == NULL)
 		return MHD_NO;
-	if (n > 0 || r->status != 204)
+	if (r->status != 204 && r->status != 304)
 		MHD_add_response_header(response, "Content-Type", r->type);
-	MHD_add_response_header(response, "Cache-Control", "no-store");
-	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+	MHD_add_response_header(response, "Cache-Control",
+	                        r->cache != NULL ? r->cache : "no-store");
+	add_guards(response, r->type);
 	if (r->close || s->quiet)
 		MHD_add_response_header(response, "Connection", "close");
 	for (size_t i = 0; i < r->n_headers; i++)

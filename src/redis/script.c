@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "redis/script_embedded.h"
+#include "base/embedded.h"
 
 #define SHA1_BYTES 20
 
@@ -41,16 +41,22 @@ static void digest(struct script_source *s)
 	s->sha1[2 * SHA1_BYTES] = '\0';
 }
 
+static bool is_of(const struct embedded *file, const char *name)
+{
+	size_t n = strlen(name);
+	return strncmp(file->name, name, n) == 0 && strcmp(file->name + n, ".lua") == 0;
+}
+
 static void prepare(void)
 {
 	for (size_t i = 0; i < SCRIPT_N; i++) {
 		struct script_source *s = &sources[i];
-		for (size_t j = 0; j < script_embedded_n && !s->text; j++) {
-			if (strcmp(script_embedded[j].name, names[i]) != 0)
+		for (size_t j = 0; j < embedded_lua_n && !s->text; j++) {
+			if (!is_of(&embedded_lua[j], names[i]))
 				continue;
-			s->name = script_embedded[j].name;
-			s->text = script_embedded[j].text;
-			s->len = script_embedded[j].len;
+			s->name = names[i];
+			s->text = embedded_lua[j].bytes;
+			s->len = embedded_lua[j].len;
 		}
 		if (!s->text)
 			broken(names[i], "is not in this binary");
