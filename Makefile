@@ -11,7 +11,7 @@ SANITIZER ?=
 FAILPOINTS ?= 0
 ARGS      ?=
 BENCH     ?=
-PEERS     ?= bullmq@6.7.0 nodemailer@10.6.0
+PEERS     ?= bullmq@6.7.0 ioredis@6.0.0 nodemailer@10.6.0
 TESTS     ?=
 SECONDS   ?= 60
 # Of the storm.

@@ -19,6 +19,7 @@
 
 #define MAX_SETTINGS 64
 #define MAX_PROCESSES 256
+#define MAX_WORDS 24 /* of a command */
 
 extern char **environ;
 
@@ -200,16 +201,20 @@ const char *fleet_mock(struct fleet *f, const char *name, const char *parameters
 
 /* ---- processes --------------------------------------------------------------------------------- */
 
-struct process *fleet_run(struct fleet *f, const char *const *arguments, const char *const *extra)
+struct process *fleet_run_under(struct fleet *f, const char *const *tool,
+                                const char *const *arguments, const char *const *extra)
 {
-	const char *argv[16] = {fleet_binary()}, *env[2 * MAX_SETTINGS];
-	size_t n = 0;
+	const char *argv[MAX_WORDS + 1], *env[2 * MAX_SETTINGS];
+	size_t n_words = 0, n = 0;
 	struct process *p;
 
-	for (size_t i = 0; arguments[i]; i++) {
-		assert_true(i < 14);
-		argv[i + 1] = arguments[i];
-	}
+	for (; tool && *tool && n_words < MAX_WORDS; tool++)
+		argv[n_words++] = *tool;
+	argv[n_words++] = fleet_binary();
+	for (; *arguments && n_words < MAX_WORDS; arguments++)
+		argv[n_words++] = *arguments;
+	assert_null(*arguments);
+	argv[n_words] = NULL;
 	for (size_t i = 0; i < f->n_settings; i++)
 		env[n++] = f->settings[i];
 	for (; extra && *extra; extra++) {
@@ -221,6 +226,11 @@ struct process *fleet_run(struct fleet *f, const char *const *arguments, const c
 	assert_true(f->n_processes < MAX_PROCESSES);
 	f->processes[f->n_processes++] = p;
 	return p;
+}
+
+struct process *fleet_run(struct fleet *f, const char *const *arguments, const char *const *extra)
+{
+	return fleet_run_under(f, NULL, arguments, extra);
 }
 
 struct process *fleet_worker(struct fleet *f, const char *const *extra)

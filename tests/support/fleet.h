@@ -46,6 +46,9 @@ const char *fleet_mock(struct fleet *f, const char *name, const char *parameters
 struct process *fleet_worker(struct fleet *f, const char *const *extra);
 /* The same with arguments (NULL-terminated) after the program's name, e.g. {"worker", "--drain", NULL}. */
 struct process *fleet_run(struct fleet *f, const char *const *arguments, const char *const *extra);
+/* The same by way of another program, e.g. {"valgrind", "--tool=callgrind", NULL}. */
+struct process *fleet_run_under(struct fleet *f, const char *const *tool,
+                                const char *const *arguments, const char *const *extra);
 /* One that is connected to Redis when this returns (at LOG_LEVEL=info or debug). */
 struct process *fleet_worker_ready(struct fleet *f, const char *const *extra);
 /* SIGTERM; it must end with 0. */

@@ -1,0 +1,298 @@
+/* What a mail costs, in numbers that do not depend on the machine's speed: commands in Redis, round
+ * trips, instructions. Each must stay within a tenth of what is written here. What has become
+ * cheaper is written down anew; what has become dearer is looked at first (tests/bench/README.md). */
+#include <gnu/libc-version.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "support/fleet.h"
+#include "support/sink.h"
+#include "support/tmpdir.h"
+
+#define FEW 100 /* what two runs differ by is the mails': FEW of them, and MORE on top */
+#define MORE 1000
+#define LONE 500
+#define TOLERANCE 1.1
+
+/* ---- the figures: per mail -------------------------------------------------------------------- */
+
+/* Commands that Redis runs, those of scripts too, when a thousand mails wait and share calls. */
+#define COMMANDS_SHARED 8.2
+/* Of mails that go one by one, through either provider: commands, script calls, reads of the server. */
+#define COMMANDS_LONE 43.5
+#define CALLS_LONE 6.1
+#define READS_LONE 5.2
+
+/* Instructions depend on what the libraries are, which go with the C library; and, of Redis, on which
+ * one it is. 0: nobody has measured there. */
+struct figure {
+	const char *version;
+	double mock, smtp;
+};
+
+static const struct figure worker_figures[] = {
+	{"2.36", 82000, 103000}, /* Debian 12 */
+	{"2.41", 0, 0},          /* Debian 13 */
+};
+static const struct figure redis_figures[] = {
+	{"7.0", 217000, 0},
+	{"8.0", 0, 0},
+};
+
+/* ---- how they are taken ------------------------------------------------------------------------ */
+
+static void check(const char *what, double got, double figure)
+{
+	print_message("%s: %.6g a mail (written: %.6g)\n", what, got, figure);
+	if (got > figure * TOLERANCE)
+		fail_msg("%s: %.6g a mail, more than a tenth above %.6g", what, got, figure);
+	if (got < figure / TOLERANCE)
+		print_message("%s has become cheaper: write the new figure into this test\n", what);
+}
+
+/* How often this command (NULL: all) was called. */
+static double calls(struct fleet *f, const char *name)
+{
+	char *text = redis_server_text(fleet_redis(f), "INFO commandstats");
+	double sum = 0;
+
+	for (char *line = strstr(text, "cmdstat_"); line; line = strstr(line + 1, "cmdstat_")) {
+		const char *word = line + strlen("cmdstat_"), *n = strstr(line, "calls=");
+
+		assert_non_null(n);
+		if (!name || (strncmp(word, name, strlen(name)) == 0 && word[strlen(name)] == ':'))
+			sum += strtod(n + strlen("calls="), NULL);
+	}
+	free(text);
+	return sum;
+}
+
+static struct fleet *fleet_with(struct redis_server *redis, const char *provider)
+{
+	struct fleet *f = redis ? fleet_around(redis) : fleet_start(NULL);
+
+	fleet_set(f, "PROVIDER_PRIMARY=%s", provider);
+	fleet_set(f, "CONCURRENCY=1000");
+	fleet_set(f, "LEASE_MS=60000"); /* on a slow machine, too, nothing is renewed */
+	fleet_set(f, "LOG_LEVEL=error");
+	return f;
+}
+
+static void drain(struct fleet *f, const char *const *tool, size_t n)
+{
+	static const char *const worker[] = {"worker", "--drain", NULL};
+	struct process *p;
+
+	fleet_push_many(f, NULL, "k", n, "");
+	redis_server_do(fleet_redis(f), "CONFIG RESETSTAT");
+	p = fleet_run_under(f, tool, worker, NULL);
+	assert_int_equal(process_wait(p, 0), 0);
+	fleet_end(f, p);
+}
+
+static void settled(struct fleet *f, size_t n)
+{
+	assert_int_equal(redis_server_int(fleet_redis(f), "XLEN {mail:queue}:events"), n);
+}
+
+/* ---- commands and round trips --------------------------------------------------------------------- */
+
+static double commands(size_t n)
+{
+	struct fleet *f = fleet_with(NULL, "mock://");
+	double sum;
+
+	drain(f, NULL, n);
+	sum = calls(f, NULL);
+	settled(f, n);
+	fleet_free(f);
+	return sum;
+}
+
+static void test_shared_calls(void **state)
+{
+	(void)state;
+	check("commands, shared", (commands(FEW + MORE) - commands(FEW)) / MORE, COMMANDS_SHARED);
+}
+
+/* Each waits for the one before: nothing shares a call. */
+static void one_by_one(const char *provider)
+{
+	struct fleet *f = fleet_with(NULL, provider);
+
+	fleet_set(f, "CONCURRENCY=1");
+	drain(f, NULL, LONE);
+	check("commands, one by one", calls(f, NULL) / LONE, COMMANDS_LONE);
+	check("script calls, one by one", calls(f, "evalsha") / LONE, CALLS_LONE);
+	check("reads of Redis, one by one",
+	      (double)redis_server_info(fleet_redis(f), "stats", "total_reads_processed") / LONE,
+	      READS_LONE);
+	settled(f, LONE);
+	fleet_free(f);
+}
+
+static void test_one_by_one(void **state)
+{
+	(void)state;
+	one_by_one("mock://");
+}
+
+static void test_one_by_one_by_smtp(void **state)
+{
+	struct sink *sink = sink_start_fast(NULL);
+
+	(void)state;
+	one_by_one(sink_dsn(sink, ""));
+	sink_free(sink);
+}
+
+/* ---- instructions ---------------------------------------------------------------------------------- */
+
+/* NULL: nothing to compare with, and why was said. */
+static const struct figure *figures_for(const struct figure *list, size_t n, const char *version)
+{
+	int status = 1;
+
+#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__clang__)
+	status = process_run((const char *const[]){"sh", "-c", "command -v valgrind", NULL}, NULL,
+	                     NULL, NULL, NULL);
+#endif
+	if (status != 0) {
+		print_message(
+			"skipped: no valgrind, or not gcc's code for x86-64 without sanitizers\n");
+		return NULL;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (strncmp(list[i].version, version, strlen(list[i].version)) == 0 &&
+		    list[i].mock > 0)
+			return &list[i];
+	}
+	print_message("skipped: no figures for %s are written in this test\n", version);
+	return NULL;
+}
+
+/* What valgrind has counted, in the file that it has written. */
+static double counted(const char *path)
+{
+	char *text = tmpdir_read(path, NULL);
+	const char *line = strstr(text, "\nsummary: ");
+	double n;
+
+	if (!line)
+		line = strstr(text, "\ntotals: ");
+	if (!line)
+		fail_msg("callgrind has counted nothing: %.200s", text);
+	n = strtod(strchr(line, ' '), NULL);
+	free(text);
+	return n;
+}
+
+static double worker_instructions(const char *provider, size_t n)
+{
+	struct fleet *f = fleet_with(NULL, provider);
+	char *out = tmpdir_name("callgrind"), file[512];
+	double sum;
+
+	snprintf(file, sizeof(file), "--callgrind-out-file=%s", out);
+	drain(f, (const char *const[]){"valgrind", "-q", "--tool=callgrind", file, NULL}, n);
+	settled(f, n);
+	fleet_free(f);
+	sum = counted(out);
+	free(out);
+	return sum;
+}
+
+static void test_worker_instructions(void **state)
+{
+	const struct figure *figure = figures_for(
+		worker_figures, sizeof(worker_figures) / sizeof(worker_figures[0]),
+		gnu_get_libc_version());
+	struct sink *sink;
+	const char *smtp;
+
+	(void)state;
+	if (!figure)
+		skip();
+	sink = sink_start_fast(NULL);
+	smtp = sink_dsn(sink, "");
+	check("instructions of a worker, mock",
+	      (worker_instructions("mock://", FEW + MORE) - worker_instructions("mock://", FEW)) /
+	              MORE,
+	      figure->mock);
+	check("instructions of a worker, SMTP",
+	      (worker_instructions(smtp, FEW + MORE) - worker_instructions(smtp, FEW)) / MORE,
+	      figure->smtp);
+	sink_free(sink);
+}
+
+/* From LPUSH to settled. */
+static double redis_instructions(size_t n)
+{
+	char *out = tmpdir_name("callgrind"), *script, text[1024];
+	struct redis_server *redis;
+	struct fleet *f;
+	double sum;
+
+	snprintf(text, sizeof(text),
+	         "#!/bin/sh\nexec valgrind -q --tool=callgrind --callgrind-out-file=%s "
+	         "redis-server \"$@\"\n",
+	         out);
+	script = tmpdir_file("redis-server", text, strlen(text));
+	assert_int_equal(chmod(script, 0755), 0);
+	setenv("REDIS_SERVER", script, 1);
+	redis = redis_server_start(NULL);
+	unsetenv("REDIS_SERVER");
+	f = fleet_with(redis, "mock://");
+	drain(f, NULL, n);
+	settled(f, n);
+	fleet_free(f);
+	redis_server_stop(redis);
+	redis_server_free(redis);
+	sum = counted(out);
+	free(script);
+	free(out);
+	return sum;
+}
+
+static void test_redis_instructions(void **state)
+{
+	struct redis_server *redis = redis_server_start(NULL);
+	char *info = redis_server_text(redis, "INFO server");
+	const char *version = strstr(info, "redis_version:");
+	const struct figure *figure;
+
+	(void)state;
+	assert_non_null(version);
+	figure = figures_for(redis_figures, sizeof(redis_figures) / sizeof(redis_figures[0]),
+	                     version + strlen("redis_version:"));
+	free(info);
+	redis_server_free(redis);
+	if (!figure)
+		skip();
+	check("instructions of Redis",
+	      (redis_instructions(FEW + MORE) - redis_instructions(FEW)) / MORE, figure->mock);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_shared_calls),
+		cmocka_unit_test(test_one_by_one),
+		cmocka_unit_test(test_one_by_one_by_smtp),
+		cmocka_unit_test(test_worker_instructions),
+		cmocka_unit_test(test_redis_instructions),
+	};
+
+	cmocka_set_test_filter(getenv("TEST"));
+	return cmocka_run_group_tests_name("cost", tests, NULL, NULL);
+}
