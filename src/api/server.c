@@ -83,16 +83,18 @@ static void visitor_rest(struct visitor *v)
  * it. Nothing else has been, so this is all that the client gets. */
 static void visitor_refuse(struct visitor *v, const char *line, const char *title, int status)
 {
-	char text[512];
+	char text[1024];
 	int n;
 
 	n = snprintf(
 		text, sizeof(text),
 		"HTTP/1.1 %s\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
-		"Content-Security-Policy: " POLICY "\r\nX-Content-Type-Options: nosniff\r\n\r\n"
-		"{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"error\":\"%s\","
-		"\"message\":\"%s\"}",
-		line, title, status, title, title);
+		"Cache-Control: no-store\r\nContent-Security-Policy: " POLICY "\r\n"
+		"X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n%s\r\n"
+		"{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"detail\":\"%s\","
+		"\"error\":\"%s\",\"message\":\"%s\"}",
+		line, status == 503 ? "Retry-After: 2\r\n" : "", title, status, title, title,
+		title);
 	v->refused = status;
 	if (n > 0 && !v->server->tls)
 		(void)!send(v->fd, text, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);

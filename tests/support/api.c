@@ -60,6 +60,37 @@ struct api_process api_start(struct fleet *f, const char *const *extra)
 	return a;
 }
 
+/* --- the record -------------------------------------------------------------------------------------------- */
+
+static FILE *record;
+
+void api_record(const char *path)
+{
+	if (record != NULL)
+		fclose(record);
+	record = path != NULL ? fopen(path, "ae") : NULL;
+	assert_true(path == NULL || record != NULL);
+}
+
+static void record_call(const char *method, const char *path, const struct answer *r)
+{
+	cJSON *line = cJSON_CreateObject();
+	char *text;
+
+	if (record != NULL && r->status != 0) {
+		cJSON_AddStringToObject(line, "method", method);
+		cJSON_AddStringToObject(line, "path", path);
+		cJSON_AddNumberToObject(line, "status", r->status);
+		cJSON_AddStringToObject(line, "head", r->head);
+		cJSON_AddStringToObject(line, "body", r->body);
+		text = cJSON_PrintUnformatted(line);
+		fprintf(record, "%s\n", text);
+		fflush(record);
+		free(text);
+	}
+	cJSON_Delete(line);
+}
+
 /* --- calls ------------------------------------------------------------------------------------------------- */
 
 struct text {
@@ -82,6 +113,7 @@ static size_t on_bytes(char *bytes, size_t size, size_t n, void *data)
 
 struct call {
 	CURL *curl;
+	char *method, *path;
 	struct curl_slist *headers;
 	struct text head, body;
 };
@@ -92,6 +124,8 @@ static void call_init(struct call *c, const struct api_process *a, const char *m
 	char url[2048];
 
 	memset(c, 0, sizeof(*c));
+	c->method = strdup(method);
+	c->path = strdup(path);
 	c->curl = curl_easy_init();
 	assert_non_null(c->curl);
 	snprintf(url, sizeof(url), "%s://127.0.0.1:%d%s", a->https ? "https" : "http", a->port,
@@ -134,6 +168,9 @@ static struct answer *call_end(struct call *c)
 	r->head = c->head.bytes != NULL ? c->head.bytes : strdup("");
 	r->body = c->body.bytes != NULL ? c->body.bytes : strdup("");
 	r->json = cJSON_Parse(r->body);
+	record_call(c->method, c->path, r);
+	free(c->method);
+	free(c->path);
 	curl_slist_free_all(c->headers);
 	curl_easy_cleanup(c->curl);
 	return r;
@@ -344,6 +381,27 @@ char *api_read_all(int fd)
 	return all.bytes;
 }
 
+/* The answer's lines and body out of its bytes. */
+static void record_raw(const char *request, const char *all)
+{
+	const char *end = strstr(all, "\r\n\r\n"), *path = strchr(request, ' ');
+	struct answer r = {0};
+	char *method, *target;
+
+	if (record == NULL || end == NULL || strncmp(all, "HTTP/1.1 ", 9) != 0)
+		return;
+	method = strndup(request, (size_t)(path - request));
+	target = strndup(path + 1, strcspn(path + 1, " "));
+	r.status = (int)strtol(all + 9, NULL, 10);
+	r.head = strndup(all, (size_t)(end - all));
+	r.body = strdup(end + 4);
+	record_call(method, target, &r);
+	free(method);
+	free(target);
+	free(r.head);
+	free(r.body);
+}
+
 char *api_raw(const struct api_process *a, const char *text)
 {
 	int fd = api_connect(a);
@@ -352,5 +410,6 @@ char *api_raw(const struct api_process *a, const char *text)
 	api_write(fd, text);
 	all = api_read_all(fd);
 	close(fd);
+	record_raw(text, all);
 	return all;
 }

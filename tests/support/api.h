@@ -73,6 +73,10 @@ void answer_status_at(const char *file, int line, const struct answer *r, int st
 void api_expect_at(const char *file, int line, const struct api_process *a, int status,
                    const char *method, const char *path, const char *body);
 
+/* From now on each call (and each api_raw) also goes into this file, a line of JSON: method, path, status, head, body.
+ * NULL: no more. */
+void api_record(const char *path);
+
 /* Bytes over a connection. */
 int api_connect(const struct api_process *a) MUST_CHECK; /* close(2) */
 void api_write(int fd, const char *text);
