@@ -87,6 +87,22 @@ struct options {
 	int64_t webhook_concurrency;   /* WEBHOOK_CONCURRENCY   20, 1 - 1000, per worker */
 	int64_t webhook_timeout;       /* WEBHOOK_TIMEOUT       15000 ms, 100 - 120000 */
 	char *webhook_retries;         /* WEBHOOK_RETRIES       the pauses between attempts */
+	/* traces (the standard variables of OpenTelemetry) */
+	bool otel_sdk_disabled;     /* OTEL_SDK_DISABLED      0 */
+	bool traces_exporter_none;  /* OTEL_TRACES_EXPORTER   otlp | none */
+	char *otlp_endpoint;        /* OTEL_EXPORTER_OTLP_ENDPOINT        "" none: no traces; /v1/traces is added */
+	char *otlp_traces_endpoint; /* OTEL_EXPORTER_OTLP_TRACES_ENDPOINT "" none; the whole URL */
+	char *otlp_headers;         /* OTEL_EXPORTER_OTLP_HEADERS         "" none */
+	char *otlp_certificate;     /* OTEL_EXPORTER_OTLP_CERTIFICATE     "" what the system trusts */
+	int64_t otlp_timeout;       /* OTEL_EXPORTER_OTLP_TIMEOUT 10000 ms, 1 - 600000: of one request */
+	char *otel_service_name;    /* OTEL_SERVICE_NAME        "" = the resource attribute, else postrider */
+	char *otel_resource;        /* OTEL_RESOURCE_ATTRIBUTES "" none */
+	int64_t traces_sampler;     /* OTEL_TRACES_SAMPLER      enum sampler_kind (fleet/sampler.h) */
+	double traces_sampler_arg;  /* OTEL_TRACES_SAMPLER_ARG  1, 0 - 1 */
+	int64_t bsp_delay;          /* OTEL_BSP_SCHEDULE_DELAY        5000 ms, 1 - 600000 */
+	int64_t bsp_timeout;        /* OTEL_BSP_EXPORT_TIMEOUT        30000 ms, 1 - 600000: of a batch, with its retries */
+	int64_t bsp_queue;          /* OTEL_BSP_MAX_QUEUE_SIZE        2048, 1 - 1000000 spans */
+	int64_t bsp_batch;          /* OTEL_BSP_MAX_EXPORT_BATCH_SIZE 512, 1 - 10000 spans */
 	/* logs */
 	int64_t log_level;          /* LOG_LEVEL          debug | info | warn | error */
 	int64_t log_format;         /* LOG_FORMAT         "" = text on a terminal, else json */
@@ -112,9 +128,6 @@ bool options_provider_dsn(const char *name, char **dsn, struct error *err) MUST_
 /* A text option as options_load would find it now: after options_forget SIGHUP reads secrets anew. A
  * new string (mem_free; mem_wipe it first). */
 bool options_text(const char *name, char **value, struct error *err) MUST_CHECK;
-
-/* *given: an option of this name has a value from anywhere but its default. */
-bool options_given(const char *name, bool *given, struct error *err) MUST_CHECK;
 
 /* For --help (a person's layout) and for the README (a Markdown table). */
 void options_help(FILE *out);

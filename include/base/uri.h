@@ -34,6 +34,10 @@ struct uri {
 bool uri_parse(struct uri *u, const char *text, struct error *err) MUST_CHECK;
 void uri_free(struct uri *u); /* wipes the password */
 
+/* Percent-decodes n bytes into a new string (mem_free), also when it is false. part names the text in errors, which
+ * never quote it: it may be the password. */
+bool uri_decode(const char *text, size_t n, const char *part, char **out, struct error *err) MUST_CHECK;
+
 const char *uri_param(struct uri *u, const char *name); /* NULL when it is not given */
 /* Whole numbers with a range; a duration is "1500ms", "30s", "5m", "1h" or plain ms.
  * They leave *out alone when the parameter is not given. */

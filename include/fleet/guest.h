@@ -9,6 +9,7 @@
 
 #include "redis/topology.h"
 
+struct tracer;
 struct worker;
 
 struct worker_guest {
@@ -20,6 +21,7 @@ struct worker_guest {
 };
 
 size_t worker_tasks(const struct worker *w);  /* mails in its hands */
+const struct tracer *worker_tracer(const struct worker *w); /* NULL: no traces */
 bool worker_stopping(const struct worker *w); /* it was told to end */
 
 #endif

@@ -24,6 +24,7 @@
 
 struct gate;
 struct queue;
+struct trace;
 struct webhook;
 struct worker;
 
@@ -96,6 +97,7 @@ struct task {
 	bool lost;           /* a renewal was refused: it belongs to another now */
 
 	struct webhook *webhook; /* of a webhook's job, which has no mail: webhook.h; else NULL */
+	struct trace *trace;     /* its place in a trace: trace.h; NULL none */
 	struct job *job; /* NULL when it is not valid */
 	char *status_key;  /* mail:status:<key>, or …:auto-<id> */
 	const char *key;   /* points into status_key */

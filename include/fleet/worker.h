@@ -25,11 +25,13 @@
 #include "fleet/route.h"
 #include "fleet/stats.h"
 #include "fleet/status.h"
+#include "fleet/tracer.h"
 #include "fleet/webhooks.h"
 #include "provider/registry.h"
 #include "redis/topology.h"
 
 #define WORKER_MAX_GATES (4 * REGISTRY_MAX) /* also those that a reload retired and that still deliver */
+#define WORKER_MAX_FLUSH_MS 5000   /* how long a worker that has ended waits for the collector of its traces */
 #define WORKER_MAX_HOLD_US 5000000 /* how long a provider may hold a last byte: servers hang up after 10 s */
 
 struct worker {
@@ -47,6 +49,7 @@ struct worker {
 	size_t n_queues;
 	struct webhooks webhooks;
 	struct heartbeat heartbeat;
+	struct tracer *tracer; /* NULL: no traces */
 	bool until_empty; /* --drain */
 	bool stopping;    /* SIGTERM: gives back and ends */
 	bool rerouting;   /* a gate has shut or opened */
@@ -55,6 +58,7 @@ struct worker {
 	bool failed;      /* STRICT, or a name that is none: err says why */
 	struct error *err;
 	ev_prepare flush;
+	int64_t stop_by;  /* mono clock, µs: the end of the grace; 0: it was not told to end */
 	ev_timer tick, grace;
 	ev_signal on_term, on_int, on_hup;
 };

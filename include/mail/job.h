@@ -29,7 +29,6 @@
 #define JOB_MAX_SUBJECT 998
 #define JOB_MAX_TENANT 128
 #define JOB_MAX_PROVIDER 64
-#define JOB_MAX_TRACEPARENT 256
 #define JOB_MAX_URL 2048
 #define JOB_MAX_DELAY INT64_C(31536000000) /* ms: a year */
 #define JOB_MAX_ATTEMPTS 100
@@ -80,6 +79,7 @@ struct job {
 	int max_attempts;   /* 0 not given */
 	int on_unknown;     /* enum options_unknown; -1 not given */
 	char *tenant, *webhook_url, *traceparent; /* "" not given */
+	bool names_traceparent; /* there is a member of that name, whatever it holds */
 	bool utf8_addresses; /* some address (from, reply_to or recipient) is not ASCII: needs SMTPUTF8 */
 	char fingerprint[25]; /* base64url of the first 18 bytes of a SHA-256: fingerprint.h */
 };

@@ -83,6 +83,8 @@ struct provider_type {
 
 struct provider {
 	char *name;
+	char *server; /* the host that it talks to, set by the type's open; "" none, or not known */
+	int port;
 	const struct provider_type *type;
 	void *state; /* what open returned */
 	struct ev_loop *loop;
@@ -118,6 +120,9 @@ long provider_longest_ms(const struct provider *p);
 
 /* For the types: ends a delivery (in_use, impl) and calls on_done. */
 void provider_done(struct provider *p, struct delivery *d, const struct outcome *o);
+
+/* For the types: which server it talks to (for traces). */
+void provider_talks_to(struct provider *p, const char *host, int port);
 
 /* "50/s", "1000/m", "10000/h", "5/d" → µs between two mails. */
 bool provider_parse_rate(const char *text, int64_t *interval_us, struct error *err) MUST_CHECK;

@@ -10,6 +10,7 @@
 #include "base/vitals.h"
 #include "fleet/guest.h"
 #include "fleet/stats.h"
+#include "fleet/tracer.h"
 
 /* ---- counts of the fleet --------------------------------------------------------------------- */
 
@@ -235,6 +236,22 @@ static void write_redis(struct exposition *x, const struct api *api, bool up)
 	          (int64_t)l.reconnects);
 }
 
+/* tracer NULL: traces are off. */
+static void write_traces(struct exposition *x, const struct tracer *tracer)
+{
+	struct tracer_counts n;
+
+	if (!tracer)
+		return;
+	n = tracer_counts(tracer);
+	exposition_family(x, "postrider_trace_spans_total", EXPOSITION_COUNTER,
+	                  "Spans that the collector has taken, that found no room, and that it "
+	                  "did not take, by this process.");
+	exposition_int(x, LABELS("result", "exported"), (int64_t)n.exported);
+	exposition_int(x, LABELS("result", "dropped"), (int64_t)n.dropped);
+	exposition_int(x, LABELS("result", "failed"), (int64_t)n.failed);
+}
+
 static void write_vitals(struct exposition *x)
 {
 	struct vitals v;
@@ -266,6 +283,7 @@ static void write_process(struct exposition *x, const struct api *api, bool up)
 		          "Mails in the hands of this process, a worker.",
 		          (int64_t)worker_tasks(api->worker));
 	write_redis(x, api, up);
+	write_traces(x, api->worker ? worker_tracer(api->worker) : NULL);
 	write_one(x, "postrider_http_connections", EXPOSITION_GAUGE,
 	          "Connections of HTTP clients, of this process.",
 	          (int64_t)server_connections(api->server));

@@ -1,6 +1,5 @@
 #include "base/buf.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -58,10 +57,17 @@ void buf_add_char(struct buf *b, char c)
 
 void buf_add_int(struct buf *b, int64_t n)
 {
-	char digits[24]; /* 20 characters at most, and the NUL */
-	int len = snprintf(digits, sizeof(digits), "%" PRId64, n);
+	char digits[24]; /* 20 characters at most; from the last one on */
+	char *at = digits + sizeof(digits);
+	uint64_t left = n < 0 ? -(uint64_t)n : (uint64_t)n;
 
-	buf_add(b, digits, (size_t)len);
+	do {
+		*--at = (char)('0' + left % 10);
+		left /= 10;
+	} while (left > 0);
+	if (n < 0)
+		*--at = '-';
+	buf_add(b, at, (size_t)(digits + sizeof(digits) - at));
 }
 
 void buf_addf(struct buf *b, const char *format, ...)
@@ -109,8 +115,12 @@ void buf_add_json(struct buf *b, const char *s, size_t n)
 	while (i < n) {
 		unsigned char c = (unsigned char)s[i];
 
+		if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') {
+			i++;
+			continue;
+		}
 		width = utf8_width(s + i, n - i);
-		if (width > 0 && c >= 0x20 && c != '"' && c != '\\' && c != 0x7f) {
+		if (width > 1) {
 			i += width;
 			continue;
 		}

@@ -5,7 +5,6 @@
 
 #include "base/log.h"
 #include "base/options.h"
-#include "base/port.h"
 
 static bool is_printable(char c)
 {
@@ -61,7 +60,7 @@ const struct option option_table[] = {
 	 .help = "the worker's name, unique in the fleet; not set: host, process id, a random part"},
 	{"MAX_JOB_BYTES", OPTION_INT, AT(max_job_bytes), .def = "33554432", .min = 1024,
 	 .max = 536870912, .unit = "bytes", .help = "a larger job goes to the dead letters unread"},
-	{"METRICS_PORT", OPTION_INT, AT(metrics_port), .def = "0", .min = 0, .max = PORT_MAX,
+	{"METRICS_PORT", OPTION_INT, AT(metrics_port), .def = "0", .min = 0, .max = 65535,
 	 .help = "where a worker serves /metrics, /livez and /readyz, at API_HOST, else at 127.0.0.1; 0: nowhere"},
 
 	{"MAX_RETRY_ATTEMPTS", OPTION_INT, AT(max_retry_attempts), .def = "3", .min = 1, .max = 100,
@@ -115,7 +114,7 @@ const struct option option_table[] = {
 	 .rule = "printable characters without blanks",
 	 .help = "the name given to SMTP servers; not set: the host's name"},
 
-	{"PORT", OPTION_INT, AT(port), .def = "4000", .min = 0, .max = PORT_MAX,
+	{"PORT", OPTION_INT, AT(port), .def = "4000", .min = 0, .max = 65535,
 	 .section = "The HTTP API", .help = "where the API listens; 0: any port that is free"},
 	{"API_HOST", OPTION_TEXT, AT(api_host), .def = "", .max = 255, .check = is_word,
 	 .rule = "a host name or address",
@@ -167,6 +166,37 @@ const struct option option_table[] = {
 	 .unit = "ms", .help = "how long an endpoint may take to answer"},
 	{"WEBHOOK_RETRIES", OPTION_TEXT, AT(webhook_retries), .def = "5s,5m,30m,2h,5h,10h,14h,20h,24h",
 	 .max = 256, .help = "the pauses after a webhook's failed attempts; after the last it is a dead letter"},
+
+	{"OTEL_EXPORTER_OTLP_ENDPOINT", OPTION_TEXT, AT(otlp_endpoint), .def = "", .max = 2048, .section = "Traces",
+	 .help = "where traces go, as in http://127.0.0.1:4318 (OTLP over HTTP, JSON; /v1/traces is added); not set: none are made"},
+	{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", OPTION_TEXT, AT(otlp_traces_endpoint), .def = "", .max = 2048,
+	 .help = "the same as a whole URL, to which nothing is added"},
+	{"OTEL_EXPORTER_OTLP_HEADERS", OPTION_TEXT, AT(otlp_headers), .def = "", .max = 8192, .secret = true,
+	 .help = "headers of these requests, as in authorization=Bearer%20KEY,x-tenant=mail"},
+	{"OTEL_EXPORTER_OTLP_CERTIFICATE", OPTION_TEXT, AT(otlp_certificate), .def = "", .max = 4096,
+	 .help = "the roots (PEM) to trust there instead of the system's"},
+	{"OTEL_EXPORTER_OTLP_TIMEOUT", OPTION_INT, AT(otlp_timeout), .def = "10000", .min = 1, .max = 600000,
+	 .unit = "ms", .help = "how long one such request may take"},
+	{"OTEL_SERVICE_NAME", OPTION_TEXT, AT(otel_service_name), .def = "", .max = 256,
+	 .help = "service.name of the traces; not set: that of OTEL_RESOURCE_ATTRIBUTES, else postrider"},
+	{"OTEL_RESOURCE_ATTRIBUTES", OPTION_TEXT, AT(otel_resource), .def = "", .max = 4096,
+	 .help = "more of them, as in deployment.environment.name=production,team=shop"},
+	{"OTEL_TRACES_SAMPLER", OPTION_CHOICE, AT(traces_sampler), .def = "parentbased_always_on",
+	 .choices = "always_on always_off traceidratio parentbased_always_on parentbased_always_off parentbased_traceidratio",
+	 .help = "which mails are traced; parentbased: those whose producer traces, and of the others as it says"},
+	{"OTEL_TRACES_SAMPLER_ARG", OPTION_RATIO, AT(traces_sampler_arg), .def = "1", .max = 1,
+	 .help = "the part that traceidratio takes"},
+	{"OTEL_BSP_SCHEDULE_DELAY", OPTION_INT, AT(bsp_delay), .def = "5000", .min = 1, .max = 600000,
+	 .unit = "ms", .help = "spans are sent after this, or when there is a whole batch of them"},
+	{"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", OPTION_INT, AT(bsp_batch), .def = "512", .min = 1, .max = 10000,
+	 .help = "spans in one request"},
+	{"OTEL_BSP_MAX_QUEUE_SIZE", OPTION_INT, AT(bsp_queue), .def = "2048", .min = 1, .max = 1000000,
+	 .help = "spans that wait to be sent; what is more is dropped"},
+	{"OTEL_BSP_EXPORT_TIMEOUT", OPTION_INT, AT(bsp_timeout), .def = "30000", .min = 1, .max = 600000,
+	 .unit = "ms", .help = "for how long a batch is tried"},
+	{"OTEL_TRACES_EXPORTER", OPTION_CHOICE_BOOL, AT(traces_exporter_none), .def = "otlp", .choices = "otlp none",
+	 .help = "none: no traces"},
+	{"OTEL_SDK_DISABLED", OPTION_SWITCH, AT(otel_sdk_disabled), .def = "0", .help = "the same"},
 
 	{"LOG_LEVEL", OPTION_CHOICE, AT(log_level), .def = "info",
 	 .choices = "debug info warn error", .section = "Logs", .help = "the least that is logged"},

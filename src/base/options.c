@@ -16,6 +16,7 @@
 #include "base/suggest.h"
 
 #define PROVIDER_PREFIX "PROVIDER_"
+#define OTEL_PREFIX "OTEL_"
 
 /* The flags of the last options_load: options_provider_dsn looks there for --provider-NAME. */
 static struct flags flags;
@@ -222,7 +223,9 @@ static bool check_dotenv_name(const char *entry, struct error *err)
 	size_t n = strlen(entry);
 	char *name = mem_strndup(entry, n > 5 && strcmp(entry + n - 5, "_FILE") == 0 ? n - 5 : n);
 	struct suggest s = suggest_for(name);
-	bool known = strncmp(name, PROVIDER_PREFIX, strlen(PROVIDER_PREFIX)) == 0;
+	/* (OpenTelemetry's standard has more variables than we know.) */
+	bool known = strncmp(name, PROVIDER_PREFIX, strlen(PROVIDER_PREFIX)) == 0 ||
+	             strncmp(name, OTEL_PREFIX, strlen(OTEL_PREFIX)) == 0;
 	const char *best;
 
 	for (size_t i = 0; i < option_table_n; i++) {
@@ -321,38 +324,20 @@ bool options_provider_dsn(const char *name, char **dsn, struct error *err)
 	return ok;
 }
 
-static const struct option *find(const char *name, struct error *err)
-{
-	for (size_t i = 0; i < option_table_n; i++)
-		if (strcmp(option_table[i].name, name) == 0)
-			return &option_table[i];
-	error_set(err, "there is no option %s", name);
-	return NULL;
-}
-
 bool options_text(const char *name, char **value, struct error *err)
 {
-	const struct option *o = find(name, err);
-	struct options read = {0};
+	for (size_t i = 0; i < option_table_n; i++) {
+		const struct option *o = &option_table[i];
+		struct options read = {0};
 
-	if (o == NULL || !load_one(&read, o, err))
-		return false;
-	*value = *(char **)((char *)&read + o->offset);
-	return true;
-}
-
-bool options_given(const char *name, bool *given, struct error *err)
-{
-	const struct option *o = find(name, err);
-	const char *flag = flags_get(&flags, name);
-	char *value = NULL;
-
-	*given = flag != NULL && *flag != '\0';
-	if (o == NULL || (!*given && !setting_get(name, o->secret, &value, err)))
-		return false;
-	*given = *given || value != NULL;
-	mem_free_secret(value);
-	return true;
+		if (strcmp(o->name, name) != 0)
+			continue;
+		if (!load_one(&read, o, err))
+			return false;
+		*value = *(char **)((char *)&read + o->offset);
+		return true;
+	}
+	return error_set(err, "there is no option %s", name);
 }
 
 void options_forget(void)

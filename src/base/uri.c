@@ -5,7 +5,6 @@
 
 #include "base/mem.h"
 #include "base/number.h"
-#include "base/port.h"
 
 /* What is left of the text, and where it ends: the parts are cut off from the front. */
 struct span {
@@ -39,12 +38,12 @@ static int hex_digit(char c)
 	return -1;
 }
 
-/* `part` names the text in errors, which never quote it: it may be the password. */
-static bool decode(struct span s, const char *part, char **out, struct error *err)
+bool uri_decode(const char *text, size_t n, const char *part, char **out, struct error *err)
 {
+	struct span s = {text, text + n};
 	char *to;
 
-	*out = mem_strndup(s.at, (size_t)(s.end - s.at));
+	*out = mem_strndup(text, n);
 	to = *out;
 	for (const char *from = s.at; from < s.end; to++) {
 		if (*from != '%') {
@@ -63,6 +62,11 @@ static bool decode(struct span s, const char *part, char **out, struct error *er
 	}
 	*to = '\0';
 	return true;
+}
+
+static bool decode(struct span s, const char *part, char **out, struct error *err)
+{
+	return uri_decode(s.at, (size_t)(s.end - s.at), part, out, err);
 }
 
 static bool parse_scheme(struct uri *u, struct span *s, struct error *err)
@@ -107,7 +111,7 @@ static bool parse_port(struct uri *u, struct span s, struct error *err)
 		memcpy(digits, s.at, n);
 		digits[n] = '\0';
 	}
-	if (n >= sizeof(digits) || !number_int(digits, &port) || port < 1 || port > PORT_MAX)
+	if (n >= sizeof(digits) || !number_int(digits, &port) || port < 1 || port > 65535)
 		return error_set(err, "the port must be a number from 1 to 65535");
 	u->port = (int)port;
 	return true;

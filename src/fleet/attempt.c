@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "fleet/count.h"
 #include "fleet/gate.h"
+#include "fleet/trace.h"
 #include "fleet/worker.h"
 #include "mail/message.h"
 #include "mail/recipients.h"
@@ -138,6 +139,7 @@ void attempt_ended(struct task *t, const char *provider)
 	         LOG_STR("provider", provider), LOG_INT("attempt", t->history.attempts),
 	         LOG_STR("outcome", outcome_name(t->outcome.kind)),
 	         LOG_STR("code", t->outcome.code), LOG_STR("status", t->decision.status),
-	         LOG_INT("ms", t->took_us / 1000));
+	         LOG_INT("ms", t->took_us / 1000), LOG_TRACE(t));
 	count_attempt(t, provider);
+	trace_attempt(t, provider);
 }

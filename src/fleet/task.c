@@ -12,6 +12,7 @@
 #include "fleet/gate.h"
 #include "fleet/queue.h"
 #include "fleet/status.h"
+#include "fleet/trace.h"
 #include "fleet/trial.h"
 #include "fleet/webhook.h"
 #include "fleet/worker.h"
@@ -39,6 +40,8 @@ void task_set_state(struct task *t, enum task_state s)
 	          LOG_STR("from", state_names[t->state]), LOG_STR("to", state_names[s]));
 	t->state = s;
 	t->state_since = clock_boot_us();
+	if (t->trace && s >= TASK_FINISHING)
+		trace_settling(t);
 }
 
 /* ---- birth and death --------------------------------------------------------------------- */
@@ -82,6 +85,7 @@ void task_free(struct task *t)
 	attempt_free(t);
 	webhook_free(t->webhook);
 	job_free(t->job);
+	mem_free(t->trace);
 	mem_free(t->status_key);
 	mem_free(t->note_key);
 	mem_free(t->owner);
@@ -93,7 +97,8 @@ void task_free(struct task *t)
 void task_drop(struct task *t, const char *event)
 {
 	log_info(event, LOG_STR("id", t->id), LOG_STR("key", t->key), LOG_INT("token", t->token),
-	         LOG_STR("state", state_names[t->state]));
+	         LOG_STR("state", state_names[t->state]), LOG_TRACE(t));
+	trace_ended(t, event);
 	queue_remove(t->queue, t);
 }
 
@@ -311,7 +316,8 @@ static void task_judged(struct task *t)
 		task_settle_written(t, dead ? SETTLE_BURY : SETTLE_ACK, 0);
 		break;
 	case VERDICT_DUPLICATE:
-		log_info("duplicate_dropped", LOG_STR("id", t->id), LOG_STR("key", t->key));
+		log_info("duplicate_dropped", LOG_STR("id", t->id), LOG_STR("key", t->key),
+		         LOG_TRACE(t));
 		stats_add(t->queue->stats, STATS_DUPLICATES, 0);
 		task_settle_only(t, SETTLE_ACK, 0);
 		break;
@@ -320,13 +326,14 @@ static void task_judged(struct task *t)
 		status_ask(&t->worker->status, STATUS_ASK, t);
 		break;
 	case VERDICT_CONFLICT:
-		log_warn("key_conflict", LOG_STR("id", t->id), LOG_STR("key", t->key));
+		log_warn("key_conflict", LOG_STR("id", t->id), LOG_STR("key", t->key),
+		         LOG_TRACE(t));
 		task_name_auto(t);
 		task_fail(t, "conflict", "the idempotency key belongs to other content");
 		break;
 	default:
 		log_error("status_unusable", LOG_STR("id", t->id), LOG_STR("key", t->status_key),
-		          LOG_STR("error", t->verdict_text));
+		          LOG_STR("error", t->verdict_text), LOG_TRACE(t));
 		task_name_auto(t);
 		task_fail(t, "status_unusable", "the key of its status holds something else");
 		break;
@@ -457,7 +464,8 @@ static void task_finished(struct task *t)
 		if (t->outcome.kind == OUTCOME_SENT || t->noting ||
 		    strncmp(t->key, "auto-", 5) == 0) {
 			log_error("status_unusable", LOG_STR("id", t->id),
-			          LOG_STR("key", t->status_key), LOG_STR("error", t->verdict_text));
+			          LOG_STR("key", t->status_key), LOG_STR("error", t->verdict_text),
+			          LOG_TRACE(t));
 			task_settle(t);
 			break;
 		}
@@ -481,7 +489,9 @@ static void task_settled(struct task *t)
 	/* Not the provider's words: many name the recipient. They are in the status. */
 	if (d->status && d->settle == SETTLE_BURY)
 		log_warn("mail_buried", LOG_STR("id", t->id), LOG_STR("key", t->key),
-		         LOG_STR("status", d->status), LOG_STR("code", t->outcome.code));
+		         LOG_STR("status", d->status), LOG_STR("code", t->outcome.code),
+		         LOG_TRACE(t));
+	trace_ended(t, NULL);
 	queue_remove(t->queue, t);
 }
 
@@ -499,7 +509,7 @@ static void task_lost(struct task *t)
 		break;
 	default:
 		log_warn("lease_lost", LOG_STR("id", t->id), LOG_STR("key", t->key),
-		         LOG_STR("state", state_names[t->state]));
+		         LOG_STR("state", state_names[t->state]), LOG_TRACE(t));
 		break;
 	}
 }
@@ -532,6 +542,7 @@ void task_advance(struct task *t, enum task_event event)
 	switch (event) {
 	case TASK_ON_CLAIMED:
 		FAILPOINT("claimed");
+		trace_claimed(t);
 		task_claimed(t);
 		break;
 	case TASK_ON_PEEKED:

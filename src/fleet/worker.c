@@ -135,6 +135,11 @@ static void worker_reroute(struct worker *w)
 	w->reweighed = false;
 }
 
+const struct tracer *worker_tracer(const struct worker *w)
+{
+	return w->tracer;
+}
+
 bool worker_stopping(const struct worker *w)
 {
 	return w->stopping;
@@ -355,11 +360,13 @@ static void worker_on_stop(struct ev_loop *loop, ev_signal *signal, int events)
 
 	(void)events;
 	if (w->stopping) {
+		w->stop_by = clock_mono_us();
 		log_warn("stopped_at_once", LOG_INT("mails", (int64_t)worker_tasks(w)));
 		ev_break(loop, EVBREAK_ALL);
 		return;
 	}
 	w->stopping = true;
+	w->stop_by = clock_mono_us() + w->options->drain_timeout * 1000000;
 	log_info("draining", LOG_INT("mails", (int64_t)worker_tasks(w)));
 	for (size_t i = 0; i < w->n_queues; i++)
 		queue_drain(w->queues[i]);
@@ -525,7 +532,8 @@ static bool worker_start(struct worker *w, struct error *err)
 	struct topology_config redis;
 	bool ok;
 
-	if (!worker_check_sender(w->options, err))
+	if (!worker_check_sender(w->options, err) ||
+	    !tracer_open(&w->tracer, w->loop, w->options, w->name, err))
 		return false;
 	if (!topology_config_parse(&redis, w->options->redis_url, err))
 		return false;
@@ -539,6 +547,18 @@ static bool worker_start(struct worker *w, struct error *err)
 	if (ok)
 		worker_watch(w);
 	return ok;
+}
+
+/* How long the last spans may take, ms: of the grace what is left. */
+static int64_t worker_spare_ms(const struct worker *w)
+{
+	int64_t left = worker_tasks(w) > 0 ? 0
+	               : w->stop_by > 0    ? (w->stop_by - clock_mono_us()) / 1000
+	                                   : WORKER_MAX_FLUSH_MS;
+
+	if (left < 0)
+		return 0;
+	return left < WORKER_MAX_FLUSH_MS ? left : WORKER_MAX_FLUSH_MS;
 }
 
 static void worker_stop(struct worker *w)
@@ -557,6 +577,7 @@ static void worker_stop(struct worker *w)
 		topology_close(w->redis);
 	if (opened && w->guest)
 		w->guest->close(w->guest->data);
+	tracer_close(w->tracer, worker_spare_ms(w));
 	for (size_t i = 0; i < w->n_queues; i++)
 		queue_free(w->queues[i]);
 	for (size_t i = 0; i < w->n_gates; i++)

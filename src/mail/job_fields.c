@@ -12,6 +12,7 @@
 #include "mail/message.h"
 #include "mail/text.h"
 #include "mail/timestamp.h"
+#include "mail/trace_context.h"
 
 /* Epoch milliseconds before 1973-03-03 are epoch seconds that somebody forgot to multiply. */
 #define MIN_EPOCH_MS 1e11
@@ -159,41 +160,12 @@ static void read_webhook_url(struct reader *r, const char *field, const cJSON *v
 		fault(r, field, "must be an http or https URL without credentials");
 }
 
-static bool take_hex(const char **at, size_t n, bool *zero)
-{
-	*zero = true;
-	for (size_t i = 0; i < n; i++, (*at)++) {
-		if (!g_ascii_isxdigit(**at) || g_ascii_isupper(**at))
-			return false;
-		if (**at != '0')
-			*zero = false;
-	}
-	return true;
-}
-
-/* W3C Trace Context: version-trace id-parent id-flags. A later version may have more behind
- * that. */
-static bool is_traceparent(const char *s)
-{
-	bool first = strncmp(s, "00-", 3) == 0, zero;
-
-	if (strlen(s) > JOB_MAX_TRACEPARENT || strncmp(s, "ff", 2) == 0)
-		return false;
-	if (!take_hex(&s, 2, &zero) || *s++ != '-')
-		return false;
-	if (!take_hex(&s, 32, &zero) || zero || *s++ != '-')
-		return false;
-	if (!take_hex(&s, 16, &zero) || zero || *s++ != '-')
-		return false;
-	if (!take_hex(&s, 2, &zero))
-		return false;
-	return *s == '\0' || (!first && *s == '-' && !text_has_control(s, strlen(s)));
-}
-
 static void read_traceparent(struct reader *r, const char *field, const cJSON *value)
 {
+	struct trace_context context;
+
 	(void)field;
-	if (cJSON_IsString(value) && is_traceparent(value->valuestring))
+	if (cJSON_IsString(value) && trace_context_read(&context, value->valuestring))
 		r->job->traceparent = mem_strdup(value->valuestring);
 }
 
@@ -573,6 +545,8 @@ void job_fields_read(struct job *job, const cJSON *object, const struct options 
 	job->priority = -1;
 	job->on_unknown = -1;
 	for (const cJSON *m = object->child; m != NULL; m = m->next) {
+		if (m->string[0] == 't' && strcmp(m->string, "traceparent") == 0)
+			job->names_traceparent = true;
 		if (cJSON_IsNull(m))
 			continue;
 		for (size_t i = 0; i < G_N_ELEMENTS(fields); i++)

@@ -149,6 +149,17 @@ static void on_tell(struct ev_loop *loop, ev_timer *timer, int events)
 
 /* --- for provider.h --------------------------------------------------------------------------- */
 
+static void tell_server(struct provider *p, const char *base, bool clear_text)
+{
+	struct error err;
+	struct uri uri;
+
+	if (!uri_parse(&uri, base, &err))
+		return;
+	provider_talks_to(p, uri.host, uri.port != 0 ? uri.port : clear_text ? 80 : 443);
+	uri_free(&uri);
+}
+
 struct http_api *http_api_open(struct provider *p, struct uri *dsn,
                                const struct http_api_type *type, const char *base,
                                const char *secret, struct error *err)
@@ -174,6 +185,7 @@ struct http_api *http_api_open(struct provider *p, struct uri *dsn,
 
 		p->setup_ms = common.connect_ms + common.send_ms;
 		api->base = mem_strdup(common.base);
+		tell_server(p, common.base, common.clear_text);
 		api->client = http_client_open(p->loop, &config, err);
 	}
 	http_dsn_free(&common);

@@ -164,6 +164,7 @@ struct provider *provider_open(struct ev_loop *loop, const struct options *o, co
 	bool ok;
 
 	p->name = mem_strdup(name);
+	p->server = mem_strdup("");
 	p->loop = loop;
 	p->options = o;
 	ok = uri_parse(&uri, dsn, err) && open_from(p, &uri, err);
@@ -181,7 +182,15 @@ void provider_close(struct provider *p)
 	if (p->state != NULL)
 		p->type->close(p);
 	mem_free(p->name);
+	mem_free(p->server);
 	mem_free(p);
+}
+
+void provider_talks_to(struct provider *p, const char *host, int port)
+{
+	mem_free(p->server);
+	p->server = mem_strdup(host);
+	p->port = port;
 }
 
 /* Bytes that the message has at the least: attachments in base64, and the texts. */

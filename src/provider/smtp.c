@@ -213,6 +213,7 @@ static void *smtp_open(struct provider *p, struct uri *dsn, struct error *err)
 		p->state = NULL;
 		return NULL;
 	}
+	provider_talks_to(p, c->host, c->port);
 	c->final_ms = p->timeout_ms;
 	p->setup_ms = c->connect_ms * SMTP_CONNECT_LIMIT + c->command_ms * SMTP_COMMAND_LIMIT;
 	return smtp;

@@ -10,6 +10,7 @@
  *   inactive, partly (Postmark), concurrent (Resend), continue (100 and 103 before the reply)
  *   gateway 502, timeout 504, busy 500, unwell 503, away 503 with Retry-After: 2, redirect 302
  *   gone 410            (for webhooks, at …/hook)
+ *   slow-down 429 with Retry-After: 1, refuse-one (for traces, at …/hook/v1/traces: one span is refused)
  *   echo                400 with the credentials in its words
  *   reset, close, silent, partial, partial-head, drip, huge, huge-head, huge-line, garbage
  *                       once the whole request is there; with keep- before it, the mail is kept

@@ -266,6 +266,10 @@ class Connection:
                                        ("Retry-After", "Tue, 24 Nov 2026 10:00:07 GMT")])
         elif name == "unwell":
             await self.reply(503, "<html>back soon</html>")
+        elif name == "slow-down":
+            await self.reply(429, "", [("Retry-After", "1")])
+        elif name == "refuse-one":
+            await self.reply(200, {"partialSuccess": {"rejectedSpans": "1", "errorMessage": "one is odd"}})
         elif name == "gone":
             await self.reply(410)
         elif name == "redirect":

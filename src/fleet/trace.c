@@ -1,0 +1,251 @@
+#include "fleet/trace.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/random.h"
+#include "fleet/gate.h"
+#include "fleet/queue.h"
+#include "fleet/task.h"
+#include "fleet/worker.h"
+#include "mail/digest.h"
+
+const char *trace_id(const struct task *t)
+{
+	return t->trace ? t->trace->here.trace_id : NULL;
+}
+
+const char *trace_span_id(const struct task *t)
+{
+	return t->trace && t->trace->here.sampled ? t->trace->here.span_id : NULL;
+}
+
+/* ---- which trace ------------------------------------------------------------------------------- */
+
+static uint64_t number_of(const unsigned char *bytes)
+{
+	uint64_t n = 0;
+
+	for (int i = 0; i < 8; i++)
+		n = n << 8 | bytes[i];
+	return n;
+}
+
+static void next_span(struct trace *tr, char id[TRACE_SPAN_LEN + 1])
+{
+	trace_context_hex(id, tr->next_id++);
+}
+
+/* Nobody but us has begun it. */
+static void begin_own(struct trace *tr, const struct task *t)
+{
+	unsigned char sum[DIGEST_SIZE];
+	char root[TRACE_SPAN_LEN + 1];
+
+	digest_begin();
+	digest_add_field("trace", 5);
+	digest_add_field(t->owner, strlen(t->owner));
+	digest_end(sum);
+	trace_context_hex(tr->here.trace_id, number_of(sum));
+	trace_context_hex(tr->here.trace_id + TRACE_SPAN_LEN, number_of(sum + 8));
+	trace_context_hex(root, number_of(sum + 16));
+	if (t->token == 1) {
+		memcpy(tr->here.span_id, root, sizeof(root));
+	} else {
+		memcpy(tr->parent_id, root, sizeof(root));
+		next_span(tr, tr->here.span_id);
+	}
+}
+
+void trace_claimed(struct task *t)
+{
+	const struct tracer *tracer = t->worker->tracer;
+	const char *given = t->job ? t->job->traceparent : "";
+	struct trace_context parent;
+	struct trace *tr;
+
+	if (!tracer && given[0] == '\0')
+		return;
+	tr = mem_zalloc(sizeof(*tr));
+	tr->remote = given[0] != '\0' && trace_context_read(&parent, given);
+	tr->next_id = (random_u64() & ~UINT64_C(0xff)) |
+	              1; /* never 0, and no claim has 255 spans */
+	tr->ahead_us = t->queue->clock.offset_ms * 1000;
+	if (tr->remote) {
+		memcpy(tr->here.trace_id, parent.trace_id, sizeof(parent.trace_id));
+		memcpy(tr->parent_id, parent.span_id, sizeof(parent.span_id));
+		next_span(tr, tr->here.span_id);
+	} else {
+		begin_own(tr, t);
+	}
+	tr->here.sampled = tracer &&
+	                   tracer_takes(tracer, tr->here.trace_id, tr->remote ? &parent : NULL);
+	if (tr->here.sampled || tr->remote)
+		t->trace = tr;
+	else
+		mem_free(tr);
+}
+
+/* ---- spans ------------------------------------------------------------------------------------- */
+
+static int64_t now_us(const struct trace *tr)
+{
+	return clock_boot_us() + tr->ahead_us;
+}
+
+/* Since when could it be sent? For this claim: since it was due. */
+static int64_t since_us(const struct task *t)
+{
+	int64_t claimed = t->claimed_at + t->trace->ahead_us, since;
+
+	if (!t->job || t->created_at == 0)
+		return claimed;
+	since = task_since(t);
+	if (t->due_at > since)
+		since = t->due_at;
+	since *= 1000;
+	return since < claimed ? since : claimed;
+}
+
+/* NULL: it is dropped. */
+static struct buf *begin(const struct task *t, enum otlp_kind kind, const char *verb,
+                         const char *object, int64_t start_us, int64_t end_us)
+{
+	struct trace *tr = t->trace;
+	char id[TRACE_SPAN_LEN + 1];
+	struct otlp_span span = {
+		.trace_id = tr->here.trace_id,
+		.span_id = id,
+		.parent_id = tr->here.span_id,
+		.kind = kind,
+		.verb = verb,
+		.object = object,
+		.start_us = start_us,
+		.end_us = end_us,
+	};
+	struct buf *b;
+
+	next_span(tr, id);
+	b = tracer_begin(t->worker->tracer, &span);
+	if (b)
+		OTLP_TEXT(b, "messaging.message.id", t->key);
+	return b;
+}
+
+static void add_destination(struct buf *b, const struct task *t)
+{
+	OTLP_TEXT(b, "messaging.system", "postrider");
+	OTLP_TEXT(b, "messaging.destination.name", t->queue->keys.list);
+}
+
+static void end(const struct task *t, const char *error)
+{
+	tracer_end(t->worker->tracer, error);
+}
+
+static void add_wait(const struct task *t, int64_t until_us)
+{
+	struct buf *b = begin(t, OTLP_INTERNAL, "wait", t->queue->keys.list, since_us(t), until_us);
+
+	if (!b)
+		return;
+	add_destination(b, t);
+	end(t, NULL);
+}
+
+void trace_attempt(struct task *t, const char *provider)
+{
+	const struct provider *p = t->gate ? t->gate->provider : NULL;
+	int64_t answered, handed;
+	struct buf *b;
+
+	if (!t->trace || !t->trace->here.sampled)
+		return;
+	answered = now_us(t->trace);
+	handed = p ? answered - t->took_us : answered;
+	if (p)
+		add_wait(t, handed);
+	b = begin(t, OTLP_CLIENT, "deliver", provider, handed, answered);
+	if (!b)
+		return;
+	OTLP_TEXT(b, "postrider.provider", provider);
+	OTLP_INT(b, "postrider.attempt", t->history.attempts);
+	OTLP_TEXT(b, "postrider.outcome", outcome_name(t->outcome.kind));
+	OTLP_TEXT(b, "postrider.code", t->outcome.code);
+	if (p && p->server[0] != '\0') {
+		OTLP_TEXT(b, "server.address", p->server);
+		OTLP_INT(b, "server.port", p->port);
+	}
+	end(t, t->outcome.kind == OUTCOME_SENT ? NULL : t->outcome.code);
+}
+
+void trace_settling(struct task *t)
+{
+	if (t->trace->settle_at == 0)
+		t->trace->settle_at = clock_boot_us();
+}
+
+static void add_settle(const struct task *t, int64_t now)
+{
+	static const char *const names[] = {
+		[SETTLE_ACK] = "ack",
+		[SETTLE_DELAY] = "delay",
+		[SETTLE_BURY] = "bury",
+		[SETTLE_KEEP] = "keep",
+	};
+	const struct trace *tr = t->trace;
+	struct buf *b = begin(t, OTLP_CLIENT, "settle", t->queue->keys.list,
+	                      tr->settle_at > 0 ? tr->settle_at + tr->ahead_us : now, now);
+
+	if (!b)
+		return;
+	add_destination(b, t);
+	OTLP_TEXT(b, "messaging.operation.type", "settle");
+	OTLP_TEXT(b, "messaging.operation.name", names[t->decision.settle]);
+	end(t, NULL);
+}
+
+/* What has become of the mail, as far as this claim knows. */
+static const char *status_of(const struct task *t)
+{
+	if (t->decision.status)
+		return t->decision.status;
+	return t->decision.settle == SETTLE_DELAY ? "waiting" : "duplicate";
+}
+
+void trace_ended(struct task *t, const char *why)
+{
+	const struct trace *tr = t->trace;
+	const char *status = why ? why : status_of(t), *error = why;
+	struct otlp_span span;
+	struct buf *b;
+
+	if (!tr || !tr->here.sampled)
+		return;
+	span = (struct otlp_span){
+		.trace_id = tr->here.trace_id,
+		.span_id = tr->here.span_id,
+		.parent_id = tr->parent_id,
+		.remote = tr->parent_id[0] != '\0',
+		.kind = OTLP_CONSUMER,
+		.verb = "process",
+		.object = t->queue->keys.list,
+		.start_us = since_us(t),
+		.end_us = now_us(tr),
+	};
+	if (!why)
+		add_settle(t, span.end_us);
+	if (!why && (strcmp(status, "failed") == 0 || strcmp(status, "held") == 0))
+		error = t->outcome.code;
+	b = tracer_begin(t->worker->tracer, &span);
+	if (!b)
+		return;
+	OTLP_TEXT(b, "messaging.message.id", t->key);
+	add_destination(b, t);
+	OTLP_TEXT(b, "messaging.operation.type", "process");
+	OTLP_TEXT(b, "messaging.operation.name", "process");
+	OTLP_TEXT(b, "postrider.job.id", t->id);
+	OTLP_TEXT(b, "postrider.status", status);
+	end(t, error);
+}
