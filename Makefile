@@ -68,7 +68,7 @@ LDFLAGS_ALL  = $(HARDEN_LD) $(if $(SANITIZER),-fsanitize=$(SANITIZER)) $(LDFLAGS
 SOURCES   := $(sort $(wildcard src/*.c src/*/*.c))
 # Headers are laid out by hand (include/.clang-format).
 C_FILES   := $(SOURCES) $(sort $(wildcard tests/*/*.c))
-UNITS     := postrider-worker@.service
+UNITS     := $(patsubst src/systemd/%.in,%,$(wildcard src/systemd/*.service.in))
 BINDIR     = $(PREFIX)/bin
 UNITDIR    = $(PREFIX)/lib/systemd/system
 SCRIPTS   := $(sort $(filter-out %.lib.lua,$(wildcard lua/*.lua)))
@@ -105,7 +105,7 @@ SUBMAKE = $(MAKE) --no-print-directory $(JOBS)
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all programs with-failpoints fuzzers run-fuzzers test storm fuzz bench bench-peers lint format run deps install uninstall clean help FORCE
+.PHONY: all programs with-failpoints fuzzers run-fuzzers test storm fuzz bench bench-peers lint format run deps install install-units uninstall clean help FORCE
 
 all: $(BUILD)/postrider ## build the program (the default)
 
@@ -231,13 +231,17 @@ format: ## reformat the C files
 	@.ci/deps lint
 	$(Q)$(CLANG_FORMAT) -i $(C_FILES)
 
-install: all ## install the program and its systemd unit (PREFIX=/usr/local, DESTDIR=)
-	$(Q)install -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(UNITDIR)'
+install: all install-units ## install the program and its systemd units (PREFIX=/usr/local, DESTDIR=)
+	$(Q)install -d '$(DESTDIR)$(BINDIR)'
 	$(Q)install -m 755 $(BUILD)/postrider '$(DESTDIR)$(BINDIR)/postrider'
+
+install-units:
+	$(Q)install -d '$(DESTDIR)$(UNITDIR)'
 	$(Q)for unit in $(UNITS); do \
-		sed 's|@BINDIR@|$(BINDIR)|g' "src/systemd/$$unit.in" >$(BUILD)/unit && \
-		install -m 644 $(BUILD)/unit "$(DESTDIR)$(UNITDIR)/$$unit" || exit 1; \
-	done; rm -f $(BUILD)/unit
+		sed -e 's|@BINDIR@|$(BINDIR)|g' -e '/@SANDBOX@/r src/systemd/sandbox.in' -e '/@SANDBOX@/d' \
+			"src/systemd/$$unit.in" >'$(DESTDIR)$(UNITDIR)'/$$unit && \
+		chmod 644 '$(DESTDIR)$(UNITDIR)'/$$unit || exit 1; \
+	done
 
 uninstall: ## remove what install has put there
 	$(Q)rm -f '$(DESTDIR)$(BINDIR)/postrider' $(UNITS:%='$(DESTDIR)$(UNITDIR)/%')
