@@ -9,8 +9,8 @@
 #include "base/attr.h"
 #include "base/error.h"
 #include "base/options.h"
-#include "cli/mail_view.h"
 #include "cli/term.h"
+#include "fleet/mail_view.h"
 #include "redis/sync.h"
 
 #define DEMO_MAX 16

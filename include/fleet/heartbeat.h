@@ -1,8 +1,7 @@
 /* heartbeat.h - once a second: this worker is alive (mail:workers), and what do the switches say
  * (mail:control)? Whenever a server has come up also: does it keep what it is given?
  *
- * mail:control holds what is changed at run time: pause:queue:<name>, pause:provider:<name> and
- * weight:provider:<name>. */
+ * Every few beats it says what it is (roster.h). What mail:control holds: control.h. */
 #ifndef FLEET_HEARTBEAT_H
 #define FLEET_HEARTBEAT_H
 
@@ -15,6 +14,7 @@
 
 #define HEARTBEAT_MS 1000
 #define HEARTBEAT_GONE_MS 60000 /* a worker unheard for so long is taken from the list … */
+#define HEARTBEAT_SAY_BEATS 5 /* what it is, it says every so many beats */
 #define HEARTBEAT_GONE_BEATS 60 /* … when one of the others looks, every so many beats */
 
 struct worker;
@@ -26,6 +26,7 @@ struct heartbeat {
 	bool asking;
 	bool known;   /* the switches were read: until then queues count as paused */
 	uint64_t beats;
+	int64_t began_at; /* Redis's clock, ms: the first beat */
 	struct command command;
 };
 

@@ -37,6 +37,7 @@ char *queue_keys_sent(const struct queue_keys *k, const char *id) MUST_CHECK;
 char *keys_status(const char *prefix, const char *key) MUST_CHECK;      /* mail:status:<key> */
 char *keys_provider(const char *prefix, const char *name) MUST_CHECK;   /* mail:provider:<name> */
 char *keys_workers(const char *prefix) MUST_CHECK;                      /* mail:workers */
+char *keys_worker(const char *prefix, const char *name) MUST_CHECK;     /* mail:worker:<name> */
 char *keys_control(const char *prefix) MUST_CHECK;                      /* mail:control */
 char *keys_client(const char *prefix, const char *client) MUST_CHECK;   /* mail:limit:client:<client> */
 char *keys_webhooks(const char *prefix) MUST_CHECK;                     /* mail:webhooks: their queue's name */

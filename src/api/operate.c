@@ -7,6 +7,7 @@
 #include "api/json.h"
 #include "api/look.h"
 #include "base/mem.h"
+#include "fleet/control.h"
 #include "provider/jsonw.h"
 #include "redis/keys.h"
 #include "redis/script.h"
@@ -111,8 +112,6 @@ static void reset_one(struct reset *s, const char *provider, int64_t now)
 	struct api *api = s->request->api;
 	struct command *c = &api->command;
 	char *key = keys_provider(api->options->key_prefix, provider);
-	char *control = keys_control(api->options->key_prefix);
-	char *field = mem_printf("reset:provider:%s", provider);
 
 	command_clear(c);
 	command_str(c, "HSET");
@@ -124,15 +123,9 @@ static void reset_one(struct reset *s, const char *provider, int64_t now)
 	command_str(c, "probes");
 	command_str(c, "0");
 	reset_send(s);
-	command_clear(c);
-	command_str(c, "HSET");
-	command_str(c, control);
-	command_str(c, field);
-	command_int(c, now);
+	control_reset(c, api->options->key_prefix, provider, now);
 	reset_send(s);
 	mem_free(key);
-	mem_free(control);
-	mem_free(field);
 }
 
 static void on_looked(struct request *r, enum link_result result, const struct survey *survey)

@@ -3,15 +3,18 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "cli/args.h"
 #include "cli/cmd.h"
-#include "cli/dead_letter.h"
 #include "cli/human.h"
 #include "cli/jsonout.h"
+#include "cli/mail_print.h"
 #include "cli/query.h"
 #include "cli/table.h"
 #include "cli/term.h"
+#include "fleet/dead_walk.h"
 #include "fleet/queue_set.h"
+#include "mail/job.h"
 
 #define LIST_LIMIT 50
 #define MAX_LIMIT 1000000000
@@ -20,7 +23,8 @@
 /* One run of the command. */
 struct dead {
 	struct args *args;
-	struct dead_letters letters;
+	struct sync *sync;
+	struct queue_set *queues;
 	struct dead_filter filter;
 	bool json, dry_run;
 	int64_t now;
@@ -29,8 +33,10 @@ struct dead {
 	struct table table;    /* list */
 	cJSON *done, *skipped; /* list, retry, drop as JSON */
 	size_t n_done, n_skipped, n_missing;
-	bool dropping;
+	bool dropping, no_such; /* the last name that was looked for is nobody's */
 };
+
+typedef void dead_fn(struct dead_letter *l, const char *why, void *data);
 
 static bool names_or_filters(const struct dead *d)
 {
@@ -38,19 +44,101 @@ static bool names_or_filters(const struct dead *d)
 	       d->filter.older_ms >= 0 || d->filter.newer_ms >= 0;
 }
 
+static void note_missing(const char *name, void *data)
+{
+	struct dead *d = data;
+
+	(void)name;
+	d->no_such = true;
+}
+
+/* All that the filter lets through, or the one that has this name. */
+static bool walk(struct dead *d, const struct dead_filter *f, const char *name,
+                 enum dead_action action, dead_fn *fn, struct error *err)
+{
+	struct dead_walk w;
+	bool ok;
+
+	dead_walk_init(&w, &d->args->options, d->queues);
+	w.filter = *f;
+	w.names = name != NULL ? &name : NULL;
+	w.n_names = name != NULL;
+	w.action = action;
+	w.dry = d->dry_run;
+	w.fn = fn;
+	w.missing = note_missing;
+	w.data = d;
+	ok = inquiry_run_sync(&w.inquiry, d->sync, err);
+	dead_walk_free(&w);
+	return ok;
+}
+
+/* *found: there is one of this name. */
+static bool walk_to(struct dead *d, const char *name, enum dead_action action, dead_fn *fn,
+                    bool *found, struct error *err)
+{
+	size_t before = d->n_done + d->n_skipped;
+	struct dead_filter by_key = dead_filter_any;
+
+	d->no_such = false;
+	if (!walk(d, &dead_filter_any, name, action, fn, err))
+		return false;
+	*found = !d->no_such;
+	if (*found || !job_key_valid(name, strlen(name)))
+		return true;
+	/* A job that is not valid owns nothing: all have to be looked through. */
+	by_key.key = name;
+	by_key.limit = 1;
+	by_key.newest_first = true;
+	if (!walk(d, &by_key, NULL, action, fn, err))
+		return false;
+	*found = d->n_done + d->n_skipped > before;
+	return true;
+}
+
+/* --- for programs ---------------------------------------------------------------------------------------------- */
+
+static void payload_json(cJSON *o, const struct dead_letter *l)
+{
+	jsonout_int(o, "payloadBytes", (int64_t)l->payload_len);
+	if (l->payload == NULL)
+		jsonout_text(o, "payload", NULL);
+	else
+		jsonout_bytes(o, "payload", l->payload, l->payload_len);
+	/* False: it has bytes that JSON cannot hold; --payload prints them as they are. */
+	jsonout_bool(o, "payloadExact",
+	             l->payload != NULL && utf8_valid(l->payload, l->payload_len) &&
+	                     memchr(l->payload, '\0', l->payload_len) == NULL);
+}
+
+static cJSON *letter_json(const struct dead_letter *l, bool with_payload)
+{
+	cJSON *o = jsonout_object();
+
+	jsonout_text(o, "id", l->id);
+	jsonout_text(o, "queue", l->queue->list);
+	jsonout_text(o, "idempotencyKey", l->key);
+	jsonout_time(o, "deadAt", l->dead_at);
+	jsonout_text(o, "error", l->mail.error);
+	jsonout_add(o, "mail", mail_print_json(&l->mail));
+	if (with_payload)
+		payload_json(o, l);
+	return o;
+}
+
 /* --- list ---------------------------------------------------------------------------------------------------- */
 
-static bool list_one(struct dead_letter *l, void *data, struct error *err)
+static void list_one(struct dead_letter *l, const char *why, void *data)
 {
 	const struct mail_view *v = &l->mail;
 	struct dead *d = data;
 	char age[HUMAN_SIZE];
 
-	(void)err;
+	(void)why;
 	d->n_done++;
 	if (d->json) {
-		jsonout_append(d->done, dead_letter_json(l, false));
-		return true;
+		jsonout_append(d->done, letter_json(l, false));
+		return;
 	}
 	table_add(&d->table, PAINT_BOLD, l->id);
 	table_add(&d->table, PAINT_NONE, human_duration(age, d->now - l->dead_at));
@@ -59,7 +147,6 @@ static bool list_one(struct dead_letter *l, void *data, struct error *err)
 	table_addf(&d->table, PAINT_NONE, "%" PRId64, v->attempts);
 	table_add(&d->table, PAINT_NONE, v->provider);
 	table_add(&d->table, PAINT_NONE, v->error != NULL ? v->error : "its status has run out");
-	return true;
 }
 
 static int list(struct dead *d)
@@ -79,7 +166,7 @@ static int list(struct dead *d)
 		                "dead list takes no names; postrider dead show %s shows one",
 		                d->args->words[1]);
 	table_init(&d->table, columns, sizeof(columns) / sizeof(columns[0]));
-	if (!dead_letters_each(&d->letters, &d->filter, list_one, d, &err)) {
+	if (!walk(d, &d->filter, NULL, DEAD_WALK_LOOK, list_one, &err)) {
 		table_free(&d->table);
 		return cmd_fail(CMD_REDIS, "%s", err.text);
 	}
@@ -116,7 +203,7 @@ static void show_for_people(const struct dead *d, const struct dead_letter *l)
 		human_text(&out, l->key, strlen(l->key));
 		buf_add_char(&out, '\n');
 	}
-	mail_view_write(&l->mail, &d->term, d->now, &out);
+	mail_print(&l->mail, &d->term, d->now, &out);
 	buf_addf(&out, "\n  payload    %zu bytes", l->payload_len);
 	if (l->payload == NULL)
 		buf_add_str(&out, l->payload_len > 0 ? ", more than MAX_JOB_BYTES" : ": gone");
@@ -129,11 +216,11 @@ static void show_for_people(const struct dead *d, const struct dead_letter *l)
 	buf_free(&out);
 }
 
-static bool show_one(struct dead_letter *l, void *data, struct error *err)
+static void show_one(struct dead_letter *l, const char *why, void *data)
 {
 	struct dead *d = data;
 
-	(void)err;
+	(void)why;
 	d->n_done++;
 	if (args_has(d->args, "payload")) {
 		if (l->payload != NULL)
@@ -141,22 +228,22 @@ static bool show_one(struct dead_letter *l, void *data, struct error *err)
 		else
 			d->n_missing++;
 	} else if (d->json) {
-		jsonout_print(dead_letter_json(l, true));
+		jsonout_print(letter_json(l, true));
 	} else {
 		show_for_people(d, l);
 	}
-	return true;
 }
 
 static int show(struct dead *d)
 {
 	struct error err;
+	bool found;
 
 	if (d->args->n_words != 2)
 		return cmd_fail(CMD_USAGE, "dead show needs one id or key");
-	if (!dead_letters_find(&d->letters, d->args->words[1], show_one, d, &err))
+	if (!walk_to(d, d->args->words[1], DEAD_WALK_LOOK, show_one, &found, &err))
 		return cmd_fail(CMD_REDIS, "%s", err.text);
-	if (d->n_done == 0)
+	if (!found)
 		return cmd_fail(CMD_NO, "there is no dead letter %s", d->args->words[1]);
 	if (d->n_missing > 0)
 		return cmd_fail(CMD_NO, "its content is gone, or is larger than MAX_JOB_BYTES");
@@ -195,34 +282,25 @@ static void tell(struct dead *d, const struct dead_letter *l, const char *why)
 	buf_free(&line);
 }
 
-static bool take_one(struct dead_letter *l, void *data, struct error *err)
+static void take_one(struct dead_letter *l, const char *why, void *data)
 {
 	struct dead *d = data;
-	const char *why = NULL;
-	bool ok = true;
 
-	if (!d->dry_run && d->dropping)
-		ok = dead_letter_drop(&d->letters, l, &why, err);
-	else if (!d->dry_run)
-		ok = dead_letter_retry(&d->letters, l, &why, err);
-	if (!ok)
-		return false;
 	if (why != NULL)
 		d->n_skipped++;
 	else
 		d->n_done++;
 	tell(d, l, why);
-	return true;
 }
 
-static bool take_named(struct dead *d, struct error *err)
+static bool take_named(struct dead *d, enum dead_action action, struct error *err)
 {
 	for (size_t i = 1; i < d->args->n_words; i++) {
-		size_t before = d->n_done + d->n_skipped;
+		bool found;
 
-		if (!dead_letters_find(&d->letters, d->args->words[i], take_one, d, err))
+		if (!walk_to(d, d->args->words[i], action, take_one, &found, err))
 			return false;
-		if (d->n_done + d->n_skipped == before) {
+		if (!found) {
 			(void)cmd_fail(CMD_NO, "there is no dead letter %s", d->args->words[i]);
 			d->n_missing++;
 		}
@@ -251,9 +329,12 @@ static int take(struct dead *d)
 {
 	const char *verb = d->args->words[0];
 	bool named = d->args->n_words > 1, ok;
+	enum dead_action action = DEAD_WALK_RETRY;
 	struct error err;
 
 	d->dropping = strcmp(verb, "drop") == 0;
+	if (d->dropping)
+		action = DEAD_WALK_DROP;
 	if (!names_or_filters(d) && !args_has(d->args, "all"))
 		return cmd_fail(CMD_USAGE, "dead %s: which? Give ids or keys, filters, or --all",
 		                verb);
@@ -261,8 +342,8 @@ static int take(struct dead *d)
 	    (d->filter.error != NULL || d->filter.provider != NULL || d->filter.older_ms >= 0 ||
 	     d->filter.newer_ms >= 0 || args_has(d->args, "all")))
 		return cmd_fail(CMD_USAGE, "dead %s: either names, or filters", verb);
-	ok = named ? take_named(d, &err)
-	           : dead_letters_each(&d->letters, &d->filter, take_one, d, &err);
+	ok = named ? take_named(d, action, &err)
+	           : walk(d, &d->filter, NULL, action, take_one, &err);
 	if (ok || d->n_done > 0)
 		print_taken(d);
 	if (!ok)
@@ -313,13 +394,13 @@ static int run_verb(struct dead *d, const struct verb *verb)
 
 	if (!read_filter(d, verb->limit))
 		return CMD_USAGE;
-	if (!cmd_connect(&d->args->options, &d->letters.sync, &code))
+	if (!cmd_connect(&d->args->options, &d->sync, &code))
 		return code;
-	if (query_now(d->letters.sync, &err, &d->now))
+	if (query_now(d->sync, &err, &d->now))
 		code = verb->run(d);
 	else
 		code = cmd_fail(CMD_REDIS, "%s", err.text);
-	sync_close(d->letters.sync);
+	sync_close(d->sync);
 	return code;
 }
 
@@ -337,8 +418,7 @@ static int run(struct args *a)
 	if (!queue_set_load(&queues, &a->options, args_value(a, "queue"), &err))
 		return cmd_fail(CMD_USAGE, "%s", err.text);
 	term_init(&d.term, stdout);
-	d.letters.options = &a->options;
-	d.letters.queues = &queues;
+	d.queues = &queues;
 	d.done = jsonout_array();
 	d.skipped = jsonout_array();
 	code = run_verb(&d, verb);

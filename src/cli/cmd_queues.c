@@ -1,19 +1,18 @@
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/mem.h"
 #include "base/number.h"
 #include "cli/args.h"
 #include "cli/cmd.h"
 #include "cli/fleet_view.h"
 #include "cli/jsonout.h"
-#include "cli/query.h"
 #include "cli/term.h"
+#include "fleet/control.h"
 #include "fleet/queue_set.h"
 #include "provider/provider.h"
 #include "redis/keys.h"
+#include "redis/value.h"
 
 #define FRAME_BYTES (1 << 20)
 
@@ -54,43 +53,40 @@ static int show(struct args *a, struct sync *s, const struct queue_set *queues)
 	return code;
 }
 
-/* Sets or clears `pause:queue:<name>` or `pause:provider:<name>`; *changed: it was otherwise. */
-static bool set_switch(struct args *a, struct sync *s, const char *kind, const char *name,
-                       bool pause, bool *changed, struct error *err)
+/* What Redis answers to one of control.h's commands. */
+static bool throw_switch(struct sync *s, struct command *c, int64_t *n, struct error *err)
 {
-	char *field = mem_printf("pause:%s:%s", kind, name);
-	char *key = keys_control(a->options.key_prefix);
-	int64_t n;
-	bool ok;
+	redisReply *r = sync_run(s, c, err);
 
-	if (pause)
-		ok = query_int(s, err, &n, "HSET", key, field, "1", NULL);
-	else
-		ok = query_int(s, err, &n, "HDEL", key, field, NULL);
-	*changed = ok && n > 0;
-	mem_free(field);
-	mem_free(key);
-	return ok;
+	command_free(c);
+	if (r == NULL)
+		return false;
+	*n = value_int(r);
+	freeReplyObject(r);
+	return true;
 }
 
-static int switch_one(struct args *a, struct sync *s, const char *kind, const char *name,
+static int switch_one(struct args *a, struct sync *s, enum control_kind kind, const char *name,
                       bool pause, cJSON *list)
 {
-	bool changed;
+	struct command c;
 	struct error err;
+	int64_t changed;
 	cJSON *o;
 
-	if (!set_switch(a, s, kind, name, pause, &changed, &err))
+	command_init(&c);
+	control_pause(&c, a->options.key_prefix, kind, name, pause);
+	if (!throw_switch(s, &c, &changed, &err))
 		return cmd_fail(CMD_REDIS, "%s", err.text);
 	if (list == NULL) {
-		printf("%s %s %s%s\n", kind, name, changed ? "" : "was already ",
-		       pause ? "paused" : "resumed");
+		printf("%s %s %s%s\n", control_kind_name(kind), name,
+		       changed > 0 ? "" : "was already ", pause ? "paused" : "resumed");
 		return CMD_OK;
 	}
 	o = jsonout_object();
-	jsonout_text(o, kind, name);
+	jsonout_text(o, control_kind_name(kind), name);
 	jsonout_bool(o, "paused", pause);
-	jsonout_bool(o, "changed", changed);
+	jsonout_bool(o, "changed", changed > 0);
 	jsonout_append(list, o);
 	return CMD_OK;
 }
@@ -103,9 +99,9 @@ static int switch_all(struct args *a, struct sync *s, bool pause)
 	size_t at = 0;
 
 	for (size_t i = 1; i < a->n_words && code == CMD_OK; i++)
-		code = switch_one(a, s, "queue", a->words[i], pause, list);
+		code = switch_one(a, s, CONTROL_QUEUE, a->words[i], pause, list);
 	while (code == CMD_OK && (provider = args_next(a, "provider", &at)) != NULL)
-		code = switch_one(a, s, "provider", provider, pause, list);
+		code = switch_one(a, s, CONTROL_PROVIDER, provider, pause, list);
 	if (list != NULL && code == CMD_OK)
 		jsonout_print(list);
 	else
@@ -126,19 +122,12 @@ static bool read_weight(const char *text, int64_t *weight)
 static bool set_weight(struct args *a, struct sync *s, const char *name, int64_t weight,
                        struct error *err)
 {
-	char *field = mem_printf("weight:provider:%s", name);
-	char *key = keys_control(a->options.key_prefix), number[24];
+	struct command c;
 	int64_t n;
-	bool ok;
 
-	snprintf(number, sizeof(number), "%" PRId64, weight);
-	if (weight >= 0)
-		ok = query_int(s, err, &n, "HSET", key, field, number, NULL);
-	else
-		ok = query_int(s, err, &n, "HDEL", key, field, NULL);
-	mem_free(field);
-	mem_free(key);
-	return ok;
+	command_init(&c);
+	control_weight(&c, a->options.key_prefix, name, weight);
+	return throw_switch(s, &c, &n, err);
 }
 
 /* A typing error would move nothing, and nobody would notice. Known are those of PROVIDERS, where it is set. */

@@ -6,7 +6,7 @@
 #include "cli/args.h"
 #include "cli/cmd.h"
 #include "cli/jsonout.h"
-#include "cli/mail_view.h"
+#include "cli/mail_print.h"
 #include "cli/query.h"
 #include "cli/term.h"
 #include "mail/job.h"
@@ -34,7 +34,7 @@ static int paint(struct sync *s, const struct mail_view *v, struct term *term)
 	buf_init(&frame, FRAME_BYTES);
 	if (!term->tty && term->n_lines > 0)
 		buf_add_char(&frame, '\n');
-	mail_view_write(v, term, now, &frame);
+	mail_print(v, term, now, &frame);
 	term_frame(term, &frame);
 	buf_free(&frame);
 	return CMD_OK;
@@ -50,7 +50,7 @@ static int show(struct args *a, struct sync *s)
 		return code;
 	term_init(&term, stdout);
 	if (args_has(a, "json"))
-		jsonout_print(mail_view_json(&v));
+		jsonout_print(mail_print_json(&v));
 	else if (v.found)
 		code = paint(s, &v, &term);
 	else
@@ -87,7 +87,7 @@ static int watch_once(struct args *a, struct sync *s, struct term *term, int64_t
 	news = is_news(&v, seen);
 	if (args_has(a, "json")) {
 		if (news)
-			jsonout_print(mail_view_json(&v));
+			jsonout_print(mail_print_json(&v));
 	} else if (news || term->tty) {
 		code = paint(s, &v, term);
 	}

@@ -7,8 +7,8 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "cli/jsonout.h"
-#include "cli/mail_view.h"
 #include "cli/query.h"
+#include "fleet/mail_view.h"
 #include "mail/job.h"
 #include "provider/carriers.h"
 

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/number.h"
+#include "fleet/roster.h"
 #include "fleet/worker.h"
 #include "redis/keys.h"
 
@@ -157,6 +158,20 @@ static void heartbeat_send(struct heartbeat *h, struct topology *redis, link_fn 
 		log_debug("heartbeat_skipped", LOG_STR("key", h->workers_key));
 }
 
+static void heartbeat_say(struct heartbeat *h, struct topology *redis, int64_t now)
+{
+	const struct worker *w = h->worker;
+	struct roster_note note = {.concurrency = w->options->concurrency,
+	                           .in_flight = (int64_t)worker_tasks(w)};
+
+	if (h->began_at == 0)
+		h->began_at = now;
+	note.started_at = h->began_at;
+	snprintf(note.version, sizeof(note.version), "%s", POSTRIDER_VERSION);
+	roster_say(&h->command, w->options->key_prefix, w->name, &note, HEARTBEAT_GONE_MS);
+	heartbeat_send(h, redis, heartbeat_on_ignored);
+}
+
 void heartbeat_beat(struct heartbeat *h, struct topology *redis)
 {
 	struct command *c = &h->command;
@@ -178,6 +193,8 @@ void heartbeat_beat(struct heartbeat *h, struct topology *redis)
 		command_int(c, now);
 		command_str(c, h->worker->name);
 		heartbeat_send(h, redis, heartbeat_on_ignored);
+		if (h->beats % HEARTBEAT_SAY_BEATS == 0)
+			heartbeat_say(h, redis, now);
 		if (h->beats++ % HEARTBEAT_GONE_BEATS == 0) {
 			command_clear(c);
 			command_str(c, "ZREMRANGEBYSCORE");
@@ -205,5 +222,7 @@ void heartbeat_leave(struct heartbeat *h, struct topology *redis)
 	command_str(c, "ZREM");
 	command_str(c, h->workers_key);
 	command_str(c, h->worker->name);
+	heartbeat_send(h, redis, heartbeat_on_ignored);
+	roster_unsay(c, h->worker->options->key_prefix, h->worker->name);
 	heartbeat_send(h, redis, heartbeat_on_ignored);
 }

@@ -80,6 +80,11 @@ char *keys_workers(const char *prefix)
 	return mem_printf("%s:workers", prefix);
 }
 
+char *keys_worker(const char *prefix, const char *name)
+{
+	return mem_printf("%s:worker:%s", prefix, name);
+}
+
 char *keys_control(const char *prefix)
 {
 	return mem_printf("%s:control", prefix);

@@ -5,7 +5,7 @@
 
 #include "api/lookup.h"
 #include "base/mem.h"
-#include "cli/mail_view.h"
+#include "cli/mail_print.h"
 #include "fuzz/resp.h"
 #include "mail/json.h"
 #include "mail/recipients.h"
@@ -28,13 +28,13 @@ static void check_view(const redisReply *reply)
 	char *text;
 
 	mail_view_read(&v, "key", reply);
-	tree = mail_view_json(&v);
+	tree = mail_print_json(&v);
 	text = cJSON_PrintUnformatted(tree);
 	FUZZ_REQUIRE(text != NULL);
 	cJSON_free(text);
 	cJSON_Delete(tree);
 	buf_init(&out, 1 << 22);
-	mail_view_write(&v, &term, 1795514400000, &out);
+	mail_print(&v, &term, 1795514400000, &out);
 	FUZZ_REQUIRE(buf_ok(&out));
 	for (size_t i = 0; i < out.len; i++)
 		FUZZ_REQUIRE(out.data[i] == '\n' || (unsigned char)out.data[i] >= 0x20);

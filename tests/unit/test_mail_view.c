@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "cli/mail_view.h"
+#include "fleet/mail_view.h"
 
 /* A view of a hash of these fields: name, value … NULL. */
 static void view(struct mail_view *v, ...)

@@ -1,17 +1,14 @@
 /* mail_view.h - the status of one mail, read from its hash (DESIGN A4; lua/README.md). */
-#ifndef CLI_MAIL_VIEW_H
-#define CLI_MAIL_VIEW_H
+#ifndef FLEET_MAIL_VIEW_H
+#define FLEET_MAIL_VIEW_H
 
-#include <cjson/cJSON.h>
 #include <hiredis/hiredis.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/attr.h"
-#include "base/buf.h"
 #include "base/error.h"
-#include "cli/term.h"
 #include "redis/sync.h"
 
 /* One line of the timeline: "primary retry 451 4.3.0 12ms try again later". */
@@ -42,11 +39,5 @@ void mail_view_free(struct mail_view *v);
 /* sent, failed, held or cancelled: nothing more happens to it by itself. */
 bool mail_view_settled(const struct mail_view *v);
 bool mail_view_is(const struct mail_view *v, const char *status);
-
-/* {found, idempotencyKey, status, provider, attempts, messageId, createdAt, …, timeline: […]}; with
- * found false only the key. */
-cJSON *mail_view_json(const struct mail_view *v);
-/* The same for people, several lines. now: Redis's clock, ms. */
-void mail_view_write(const struct mail_view *v, const struct term *term, int64_t now, struct buf *out);
 
 #endif
