@@ -15,6 +15,7 @@
 #include "api/auth.h"
 #include "api/health.h"
 #include "api/limiter.h"
+#include "api/pulse.h"
 #include "api/server.h"
 #include "api/waiter.h"
 #include "base/attr.h"
@@ -41,6 +42,7 @@ struct api {
 	struct limiter limiter;
 	struct waiters waiters;
 	struct readiness readiness;
+	struct pulse pulse;
 	struct auth auth;
 	struct command command; /* of whatever is sent at once */
 	int64_t started_at; /* mono clock, µs */

@@ -1,4 +1,4 @@
-/* look.h - a look at the fleet (fleet/survey.h) on behalf of one request: two round trips. */
+/* look.h - a look at the fleet (fleet/survey.h), for one request or for whoever: two round trips. */
 #ifndef API_LOOK_H
 #define API_LOOK_H
 
@@ -14,5 +14,9 @@ typedef void look_fn(struct request *r, enum link_result result, const struct su
 #define LOOK_AGES 2u   /* with the ages of what waits (survey_age) */
 
 void look_run(struct request *r, unsigned what, look_fn *fn);
+
+/* The same without a request. */
+typedef void look_data_fn(void *data, enum link_result result, const struct survey *s);
+void look_start(struct api *api, unsigned what, look_data_fn *fn, void *data);
 
 #endif

@@ -10,11 +10,15 @@
 
 #include "api/request.h"
 #include "fleet/survey.h"
+#include "redis/link.h"
 
 void overview_health(struct request *r);
 void overview_detailed(struct request *r);
 void overview_breakers(struct request *r);
 void overview_queues(struct request *r);
+
+/* Members of an object: status, problems, queues, workers. */
+void overview_write(struct buf *out, enum link_result result, const struct survey *s);
 
 /* The state of a provider's breaker, an object. */
 void overview_write_breaker(struct buf *out, const struct survey_provider *p);

@@ -22,6 +22,7 @@
 
 struct api;
 struct route;
+struct stream;
 struct visitor;
 struct MHD_Connection;
 
@@ -51,6 +52,7 @@ struct request {
 	struct buf out;
 	const char *fixed; /* instead of out, when it is not NULL: stays where it is */
 	size_t n_fixed;
+	struct stream *stream; /* instead of both: it goes on (stream.h) */
 	struct request_header headers[REQUEST_MAX_HEADERS];
 	size_t n_headers;
 };
@@ -58,6 +60,9 @@ struct request {
 TAILQ_HEAD(request_list, request);
 
 const char *request_get(const struct request *r, const char *header); /* or NULL */
+
+/* ?name=value, decoded; NULL: it is not there. */
+const char *request_query(const struct request *r, const char *name);
 
 /* All fields of this name, with ", " between; a new string, or NULL. */
 char *request_get_all(const struct request *r, const char *header) MUST_CHECK;

@@ -44,8 +44,10 @@ void server_quiesce(struct server *s);
 bool server_idle(const struct server *s); /* no request is under way */
 void server_close(struct server *s);      /* every request has been answered, or is now, by 503 */
 
-/* For request.c: the answer is there. */
+/* For request.c: the answer is there. For stream.c: more of it is. */
 void server_answered(struct request *r);
+/* For stream.c: more will come. The client is not waited for until then. */
+void server_pause(struct request *r);
 
 /* The client's address, without its port; of an IPv6 address the network (64 bits), for one client has
  * all of that. */

@@ -59,6 +59,7 @@ static void api_on_stop(struct ev_loop *loop, ev_signal *signal, int events)
 	log_info("draining", LOG_INT("connections", (int64_t)server_connections(api->server)));
 	server_quiesce(api->server);
 	waiters_close(&api->waiters);
+	pulse_close(&api->pulse);
 	ev_timer_set(&api->grace, (double)api->options->drain_timeout, 0.);
 	ev_timer_start(loop, &api->grace);
 }
@@ -174,11 +175,13 @@ static void api_end(struct api *api)
 {
 	api_unwatch(api);
 	waiters_close(&api->waiters);
+	pulse_close(&api->pulse);
 	topology_close(api->redis);
 	limiter_free(&api->limiter);
 	accept_free(&api->accept);
 	carriers_close(api->carriers);
 	server_close(api->server);
+	pulse_free(&api->pulse);
 	command_free(&api->command);
 	auth_free(&api->auth);
 	log_info("api_ended", LOG_INT("port", 0));
@@ -215,6 +218,7 @@ bool api_run(const struct options *o, const struct queue_set *queues, struct err
 	limiter_init(&api.limiter, o);
 	waiters_init(&api.waiters, &api);
 	command_init(&api.command);
+	pulse_init(&api.pulse, &api);
 	ok = api_start(&api, &redis, err);
 	topology_config_free(&redis);
 	if (!ok) {

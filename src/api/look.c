@@ -4,8 +4,11 @@
 #include "base/mem.h"
 
 struct look {
-	struct request *request;
+	struct api *api;
+	struct request *request; /* NULL: it is not for one */
 	look_fn *fn;
+	look_data_fn *data_fn;
+	void *data;
 	struct survey survey;
 	int round;
 	size_t pending;
@@ -23,7 +26,10 @@ static void look_ask(struct look *l);
 static void look_end(struct look *l)
 {
 	survey_end(&l->survey);
-	l->fn(l->request, l->result, &l->survey);
+	if (l->request != NULL)
+		l->fn(l->request, l->result, &l->survey);
+	else
+		l->data_fn(l->data, l->result, &l->survey);
 	survey_free(&l->survey);
 	mem_free(l);
 }
@@ -55,7 +61,7 @@ static void on_answer(void *data, enum link_result result, const redisReply *rep
 
 static void look_ask(struct look *l)
 {
-	struct command *c = &l->request->api->command;
+	struct command *c = &l->api->command;
 
 	/* One more than there are, so that it does not end before all are asked. */
 	l->pending = 1;
@@ -67,7 +73,7 @@ static void look_ask(struct look *l)
 		q = mem_zalloc(sizeof(*q));
 		*q = (struct question){l, i};
 		l->pending++;
-		if (topology_send(l->request->api->redis, c, 0, on_answer, q))
+		if (topology_send(l->api->redis, c, 0, on_answer, q))
 			continue;
 		mem_free(q);
 		l->pending--;
@@ -76,17 +82,34 @@ static void look_ask(struct look *l)
 	look_step(l);
 }
 
-void look_run(struct request *r, unsigned what, look_fn *fn)
+static struct look *look_new(struct api *api, unsigned what)
 {
 	struct look *l = mem_zalloc(sizeof(*l));
 
-	l->request = r;
-	l->fn = fn;
+	l->api = api;
 	l->result = LINK_OK;
-	survey_init(&l->survey, r->api->options, r->api->queues);
+	survey_init(&l->survey, api->options, api->queues);
 	if (what & LOOK_COUNTS)
 		survey_count(&l->survey);
 	if (what & LOOK_AGES)
 		survey_age(&l->survey);
+	return l;
+}
+
+void look_run(struct request *r, unsigned what, look_fn *fn)
+{
+	struct look *l = look_new(r->api, what);
+
+	l->request = r;
+	l->fn = fn;
+	look_ask(l);
+}
+
+void look_start(struct api *api, unsigned what, look_data_fn *fn, void *data)
+{
+	struct look *l = look_new(api, what);
+
+	l->data_fn = fn;
+	l->data = data;
 	look_ask(l);
 }

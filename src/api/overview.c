@@ -37,6 +37,12 @@ static void add_problem(struct buf *problems, enum health *all, enum health one,
 		*all = one;
 }
 
+static void begin_problems(struct buf *problems)
+{
+	buf_init(problems, MAX_PROBLEMS);
+	jsonw_open(problems, '[');
+}
+
 /* NULL: mail can go through it; else why not. */
 static const char *provider_fault(const struct survey_provider *p)
 {
@@ -186,13 +192,23 @@ static void answer_health(struct request *r, enum health health)
 	request_answer(r, health == HEALTHY ? 200 : 503);
 }
 
-/* --- /health, /circuit-breakers, /api/email/queue/status --------------------------------------------------- */
-
-static void begin_problems(struct buf *problems)
+void overview_write(struct buf *out, enum link_result result, const struct survey *s)
 {
-	buf_init(problems, MAX_PROBLEMS);
-	jsonw_open(problems, '[');
+	struct buf problems;
+	enum health health;
+
+	begin_problems(&problems);
+	health = judge(s, result, &problems);
+	jsonw_close(&problems, ']');
+	jsonw_pair(out, "status", health_names[health]);
+	jsonw_key(out, "problems");
+	buf_add(out, problems.data, problems.len);
+	write_queues(s, out);
+	json_int(out, "workers", (int64_t)s->n_workers);
+	buf_free(&problems);
 }
+
+/* --- /health, /circuit-breakers, /api/email/queue/status --------------------------------------------------- */
 
 static void on_health(struct request *r, enum link_result result, const struct survey *s)
 {

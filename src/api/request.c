@@ -50,6 +50,11 @@ const char *request_get(const struct request *r, const char *header)
 	return MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, header);
 }
 
+const char *request_query(const struct request *r, const char *name)
+{
+	return MHD_lookup_connection_value(r->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
 struct fields {
 	const char *name;
 	struct buf all;

@@ -1,14 +1,18 @@
 /* routes.c - the table of routes (route.h). */
 #include "api/assets.h"
 #include "api/health.h"
+#include "api/letters.h"
 #include "api/lookup.h"
 #include "api/metrics.h"
 #include "api/operate.h"
 #include "api/overview.h"
 #include "api/provider_stats.h"
+#include "api/pulse.h"
 #include "api/resend.h"
 #include "api/route.h"
 #include "api/send.h"
+#include "api/switches.h"
+#include "api/workers.h"
 
 const struct route route_table[] = {
 	{"POST", "/api/email/send", SCOPE_SEND, send_run},
@@ -22,6 +26,17 @@ const struct route route_table[] = {
 	{"GET", "/circuit-breakers", SCOPE_READ, overview_breakers},
 	{"POST", "/circuit-breakers/reset", SCOPE_ADMIN, operate_reset},
 	{"GET", "/providers/stats", SCOPE_READ, provider_stats_run},
+	{"GET", "/api/live", SCOPE_READ, pulse_run},
+	{"GET", "/api/workers", SCOPE_READ, workers_run},
+	{"GET", "/api/dead-letters", SCOPE_READ, letters_list},
+	{"GET", "/api/dead-letters/*", SCOPE_READ, letters_show},
+	{"POST", "/api/dead-letters/retry", SCOPE_ADMIN, letters_retry},
+	{"POST", "/api/dead-letters/drop", SCOPE_ADMIN, letters_drop},
+	{"POST", "/api/queues/pause", SCOPE_ADMIN, switches_pause_queue},
+	{"POST", "/api/queues/resume", SCOPE_ADMIN, switches_resume_queue},
+	{"POST", "/api/providers/pause", SCOPE_ADMIN, switches_pause_provider},
+	{"POST", "/api/providers/resume", SCOPE_ADMIN, switches_resume_provider},
+	{"POST", "/api/providers/weight", SCOPE_ADMIN, switches_weight},
 	{"GET", "/metrics", SCOPE_READ, metrics_run},
 	{"GET", "/livez", SCOPE_NONE, health_live},
 	{"GET", "/readyz", SCOPE_NONE, health_ready},

@@ -15,6 +15,7 @@
 
 #include "api/api.h"
 #include "api/route.h"
+#include "api/stream.h"
 #include "api/traffic.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -166,7 +167,15 @@ void server_answered(struct request *r)
 		return;
 	r->suspended = false;
 	r->api->server->resumed = true;
+	visitor_wait(r->visitor);
 	MHD_resume_connection(r->connection);
+}
+
+void server_pause(struct request *r)
+{
+	r->suspended = true;
+	visitor_rest(r->visitor);
+	MHD_suspend_connection(r->connection);
 }
 
 /* --- one request ----------------------------------------------------------------------------------------- */
@@ -226,7 +235,7 @@ static void on_completed(void *data, struct MHD_Connection *c, void **context,
 		return;
 	if (r->visitor->refused != 0)
 		r->status = r->visitor->refused;
-	else if (code != MHD_REQUEST_TERMINATED_COMPLETED_OK)
+	else if (code != MHD_REQUEST_TERMINATED_COMPLETED_OK && r->stream == NULL)
 		r->status = 0;
 	r->visitor->refused = 0;
 	log_debug("request_ended", LOG_STR("method", r->method),
@@ -252,6 +261,8 @@ static struct MHD_Response *response_of(struct request *r)
 {
 	size_t n = r->out.len;
 
+	if (r->stream != NULL)
+		return stream_response(r->stream);
 	if (r->fixed != NULL)
 		return MHD_create_response_from_buffer(r->n_fixed, (void *)(uintptr_t)r->fixed,
 		                                       MHD_RESPMEM_PERSISTENT);

@@ -153,8 +153,7 @@ static void write_timeline(const struct mail_view *v, const struct term *term, s
 	table_free(&t);
 }
 
-void mail_print(const struct mail_view *v, const struct term *term, int64_t now,
-                     struct buf *out)
+void mail_print(const struct mail_view *v, const struct term *term, int64_t now, struct buf *out)
 {
 	char attempts[HUMAN_SIZE];
 

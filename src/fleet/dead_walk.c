@@ -16,10 +16,10 @@
 /* What is asked next. */
 enum stage {
 	STAGE_TIME,
-	STAGE_PAGE, /* the names of some more letters */
-	STAGE_FIND, /* which letters have these names? */
-	STAGE_OWNED, /* … and those that own the mails of these keys? */
-	STAGE_SIZE, /* of a batch of letters */
+	STAGE_PAGE,    /* the names of some more letters */
+	STAGE_FIND,    /* which letters have these names? */
+	STAGE_OWNED,   /* … and those that own the mails of these keys? */
+	STAGE_SIZE,    /* of a batch of letters */
 	STAGE_PAYLOAD, /* of so many of them as may be in memory together, from here on */
 	STAGE_MAIL,
 	STAGE_AUTO,
@@ -81,8 +81,8 @@ static void add_letter(struct dead_walk *w, const struct queue_keys *queue, cons
                        int64_t at)
 {
 	w->why[w->n] = NULL;
-	w->letters[w->n++] =
-		(struct dead_letter){.queue = queue, .id = mem_strdup(id), .dead_at = at};
+	w->letters[w->n++] = (struct dead_letter){
+		.queue = queue, .id = mem_strdup(id), .dead_at = at};
 }
 
 /* --- all of them, page by page ------------------------------------------------------------------------------- */
@@ -95,7 +95,8 @@ static void bounds(const struct dead_walk *w, char min[NUMBER_SIZE], char max[NU
 	snprintf(min, NUMBER_SIZE, "-inf");
 	snprintf(max, NUMBER_SIZE, "+inf");
 	if (f->older_ms >= 0 || moving) /* what dies again is not met again */
-		snprintf(max, NUMBER_SIZE, "%" PRId64, w->now - (f->older_ms > 0 ? f->older_ms : 0));
+		snprintf(max, NUMBER_SIZE, "%" PRId64,
+		         w->now - (f->older_ms > 0 ? f->older_ms : 0));
 	if (f->newer_ms >= 0)
 		snprintf(min, NUMBER_SIZE, "%" PRId64, w->now - f->newer_ms);
 	if (w->place.at >= 0 && f->newest_first)
@@ -132,8 +133,8 @@ static void take_page(struct dead_walk *w, const redisReply *r)
 	for (size_t i = 0; r->type == REDIS_REPLY_ARRAY && i + 1 < r->elements && w->n_page < PAGE;
 	     i += 2)
 		if (value_text_at(r, i) != NULL)
-			w->page[w->n_page++] = (struct dead_entry){
-				mem_strdup(value_text_at(r, i)), value_int_at(r, i + 1)};
+			w->page[w->n_page++] = (struct dead_entry){mem_strdup(value_text_at(r, i)),
+			                                           value_int_at(r, i + 1)};
 }
 
 /* From the page into the batch. */
@@ -338,15 +339,14 @@ static enum stage next_batch(struct dead_walk *w)
 		batch_clear(w);
 		return w->name < w->n_names ? STAGE_FIND : STAGE_OVER;
 	}
-	if (enough && w->from < w->n)
-		w->more = true;
+	w->more = w->more || (enough && (w->from < w->n || w->next_page < w->n_page));
 	batch_clear(w);
+	if (w->more)
+		return STAGE_OVER;
 	if (w->next_page >= w->n_page)
 		next = after_page(w);
-	if (!enough)
-		return next;
-	w->more = w->more || next != STAGE_OVER;
-	return STAGE_OVER;
+	w->more = enough && next != STAGE_OVER;
+	return enough ? STAGE_OVER : next;
 }
 
 /* --- the rounds --------------------------------------------------------------------------------------------------- */

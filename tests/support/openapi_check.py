@@ -10,7 +10,9 @@ import re
 import sys
 
 # Documented, and not made to happen: (method and path, status) or a pointer to a field → why.
-UNMADE = {}
+UNMADE = {
+    'GET /api/live 503': 'a thousand must look at once',
+}
 
 USUAL = {'date', 'connection', 'content-length', 'content-type', 'transfer-encoding'}
 CORS = {'vary', 'access-control-allow-origin', 'access-control-expose-headers', 'access-control-allow-methods',
