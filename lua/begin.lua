@@ -2,7 +2,7 @@
 --
 -- KEYS   1 … n  status of each mail
 -- ARGV   1 how long an unsettled status lives, ms
---        then for each mail 7: owner, token, fingerprint, to, subject, provider, attempt
+--        2 packed, for each mail 7: owner, token, fingerprint, to, subject, provider, attempt
 -- Returns one text for each mail:
 --        ok                 the byte may leave
 --        ok <created_at>    the same; nobody had claimed the mail before, and the API accepted it then (ms)
@@ -14,28 +14,41 @@
 -- Repeat With the same token: the same answer (of ok <created_at> only the ok), the same state. Only
 --        `duplicates` may count one twice.
 --#include status
-local out = {}
+--#include packed
+local ttl, out = ARGV[1], {}
 
-local function begin(i)
-	local a = 2 + (i - 1) * 7
-	local key, token = KEYS[i], tonumber(ARGV[a + 1])
+-- Mostly nothing is known of any mail: one look at all of them says so, and one write each is enough.
+local fresh = #KEYS > 0 and call('EXISTS', unpack(KEYS)) == 0
+local begun = {} -- in this call: two jobs of a batch may have the same key
+
+local function begin(key)
+	local owner, token, fingerprint, to, subject, provider, attempt = values(7)
+	if fresh and token == '1' and not begun[key] then
+		begun[key] = true
+		call('HSET', key, 'owner', owner, 'status', 'sending', 'updated_at', now_text, 'created_at', now_text,
+			'fingerprint', fingerprint, 'to', to, 'subject', subject, 'provider', provider, 'attempts', attempt)
+		expire(key, ttl)
+		return 'ok'
+	end
 	local verdict, status, stored, set =
-		judge(key, ARGV[a], token, ARGV[a + 2], ARGV[a + 3], ARGV[a + 4], '', 'sending')
+		judge(key, owner, tonumber(token), fingerprint, to, subject, '', 'sending')
 	if verdict == 'mine' then
-		if status == 'sending' and stored < token then
+		if status == 'sending' and stored < tonumber(token) then
 			return 'unknown'
 		end
+		local created = set and set.created_at
+		set = set or { 'status', 'sending' }
 		local n = #set
-		if token > 1 then
-			set[n + 1], set[n + 2] = 'token', ARGV[a + 1]
+		if token ~= '1' then
+			set[n + 1], set[n + 2] = 'token', token
 			n = n + 2
 		end
-		set[n + 1], set[n + 2], set[n + 3], set[n + 4] = 'provider', ARGV[a + 5], 'attempts', ARGV[a + 6]
+		set[n + 1], set[n + 2], set[n + 3], set[n + 4] = 'provider', provider, 'attempts', attempt
 		set[n + 5], set[n + 6] = 'updated_at', now_text
-		redis.call('HSET', key, unpack(set))
-		expire(key, ARGV[1])
+		call('HSET', key, unpack(set))
+		expire(key, ttl)
 		if status == 'queued' and stored == 0 then
-			return 'ok ' .. (redis.call('HGET', key, 'created_at') or '')
+			return 'ok ' .. (created or '')
 		end
 		return 'ok'
 	elseif verdict == 'duplicate' or verdict == 'stale' then
@@ -45,6 +58,6 @@ local function begin(i)
 end
 
 for i = 1, #KEYS do
-	out[i] = begin(i)
+	out[i] = begin(KEYS[i])
 end
 return out

@@ -22,7 +22,7 @@ local function peek(i)
 	if verdict ~= 'mine' and verdict ~= 'final' then
 		return { verdict, status }
 	end
-	local known = redis.call('HMGET', key, 'attempts', 'provider', 'tries', 'pinned', 'next_attempt_at',
+	local known = call('HMGET', key, 'attempts', 'provider', 'tries', 'pinned', 'next_attempt_at',
 		'created_at', 'recipients', 'message_id', 'error')
 	for k = 1, 9 do
 		known[k] = known[k] or ''
@@ -30,11 +30,12 @@ local function peek(i)
 	if verdict == 'final' then
 		return { verdict, status, unpack(known) }
 	end
+	set = set or { 'status', status }
 	set[#set + 1], set[#set + 2] = 'token', ARGV[a + 1]
-	redis.call('HSET', key, unpack(set))
+	call('HSET', key, unpack(set))
 	-- A scheduled mail's status lives until long after its time; never cut that short.
-	if redis.call('PTTL', key) < ttl then
-		redis.call('PEXPIRE', key, ttl)
+	if call('PTTL', key) < ttl then
+		call('PEXPIRE', key, ttl)
 	end
 	return { verdict, status, unpack(known) }
 end

@@ -3,7 +3,8 @@
 -- KEYS   1 jobs  2 leases  3 delayed  4 claims  5 dead  6 events
 --        then for each job that is to be kept, in their order, where its payload goes
 -- ARGV   1 how many entries the stream keeps (0: no events)
---        then for each job: id, token, action, at (ms), number of event fields, then name, value of each
+--        2 packed, for each job: id, token, action, at (ms), event (1, or 0: none); then with an event
+--        8: key, status, provider, attempt, code, ms, tenant, tags (the last two "" where there are none)
 --        action: ack   the payload goes
 --                keep  the payload goes from jobs, but is kept under a key of its own for `at` ms; where
 --                      there is no memory for that, it goes
@@ -13,43 +14,49 @@
 -- Slot   the queue's.
 -- Repeat The second call answers gone and changes nothing.
 local jobs, leases, delayed, claims, dead, events = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
-local events_max = tonumber(ARGV[1])
+local call, try, unpack = redis.call, redis.pcall, unpack
+--#include packed
 
-local at, ids, first = 2, {}, {}
-while at <= #ARGV do
-	ids[#ids + 1] = ARGV[at]
-	first[#first + 1] = at
-	at = at + 5 + 2 * tonumber(ARGV[at + 4])
+-- What the worker tells of each job.
+local ids, tokens, actions, times, told, n = {}, {}, {}, {}, {}, 0
+while more() do
+	local id, token, action, at, event = values(5)
+	n = n + 1
+	ids[n], tokens[n], actions[n], times[n] = id, token, action, at
+	told[n] = event == '1' and { values(8) }
 end
-if #ids == 0 then
+if n == 0 then
 	return {}
 end
 
-local counts = redis.call('HMGET', claims, unpack(ids))
-local scores = redis.call('ZMSCORE', leases, unpack(ids))
-local out, ended, acked, waits, died, survived = {}, {}, {}, {}, {}, {}
+local counts = call('HMGET', claims, unpack(ids))
+local scores = call('ZMSCORE', leases, unpack(ids))
+local out, ended, acked, counted, waits, died, survived = {}, {}, {}, {}, {}, {}, {}
 local kept, n_keep = {}, 0
 for i, id in ipairs(ids) do
 	local token = counts[i] and string.match(counts[i], '^%d+') or '1'
-	local action = ARGV[first[i] + 2]
+	local action = actions[i]
 	if action == 'keep' then
 		n_keep = n_keep + 1
 	end
 	if not scores[i] then
 		out[i] = 'gone'
-	elseif token ~= ARGV[first[i] + 1] then
+	elseif token ~= tokens[i] then
 		out[i] = 'stale'
 	else
 		out[i] = 'ok'
 		ended[#ended + 1] = id
 		if action == 'ack' or action == 'keep' then
 			acked[#acked + 1] = id
+			if counts[i] then
+				counted[#counted + 1] = id
+			end
 			if action == 'keep' then
-				kept[#kept + 1] = { id, KEYS[6 + n_keep], ARGV[first[i] + 3] }
+				kept[#kept + 1] = { id, KEYS[6 + n_keep], times[i] }
 			end
 		else
 			local into = action == 'delay' and waits or died
-			into[#into + 1], into[#into + 2] = ARGV[first[i] + 3], id
+			into[#into + 1], into[#into + 2] = times[i], id
 			if action == 'delay' and counts[i] and counts[i] ~= token then
 				survived[#survived + 1], survived[#survived + 2] = id, token
 			end
@@ -59,35 +66,43 @@ end
 
 -- The first write frees, so that this works when memory is full.
 if #ended > 0 then
-	redis.call('ZREM', leases, unpack(ended))
+	call('ZREM', leases, unpack(ended))
 end
 for _, keep in ipairs(kept) do
-	local payload = redis.call('HGET', jobs, keep[1])
+	local payload = call('HGET', jobs, keep[1])
 	if payload then
-		redis.pcall('SET', keep[2], payload, 'PX', keep[3])
+		try('SET', keep[2], payload, 'PX', keep[3])
 	end
 end
 if #acked > 0 then
-	redis.call('HDEL', jobs, unpack(acked))
-	redis.call('HDEL', claims, unpack(acked))
+	call('HDEL', jobs, unpack(acked))
+end
+if #counted > 0 then
+	call('HDEL', claims, unpack(counted))
 end
 if #waits > 0 then
-	redis.call('ZADD', delayed, unpack(waits))
+	call('ZADD', delayed, unpack(waits))
 end
 if #survived > 0 then
-	redis.call('HSET', claims, unpack(survived)) -- its worker lived: adoptions count anew
+	call('HSET', claims, unpack(survived)) -- its worker lived: adoptions count anew
 end
 if #died > 0 then
-	redis.call('ZADD', dead, unpack(died))
+	call('ZADD', dead, unpack(died))
 end
-if events_max > 0 then
-	for i = 1, #ids do
-		local n = tonumber(ARGV[first[i] + 4])
-		if out[i] == 'ok' and n > 0 then
-			-- What was settled is settled, also where the stream's key is of another type.
-			redis.pcall('XADD', events, 'MAXLEN', '~', events_max, '*', 'id', ids[i],
-				unpack(ARGV, first[i] + 5, first[i] + 4 + 2 * n))
+
+local NONE = {}
+for i = 1, ARGV[1] == '0' and 0 or n do
+	local e, more = out[i] == 'ok' and told[i], NONE
+	if e then
+		if e[7] ~= '' then
+			more = { 'tenant', e[7] }
 		end
+		if e[8] ~= '' then
+			more = e[7] ~= '' and { 'tenant', e[7], 'tags', e[8] } or { 'tags', e[8] }
+		end
+		-- What was settled is settled, also where the stream's key is of another type.
+		try('XADD', events, 'MAXLEN', '~', ARGV[1], '*', 'id', ids[i], 'key', e[1], 'status', e[2],
+			'provider', e[3], 'attempt', e[4], 'code', e[5], 'ms', e[6], unpack(more))
 	end
 end
 return out

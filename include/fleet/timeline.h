@@ -20,7 +20,7 @@
  * a late report, the fields. From t->decision, outcome and history. now: Redis's clock, ms. */
 void timeline_add_finish(struct command *c, const struct task *t, const struct options *o, int64_t now);
 
-/* The event fields of settle.lua: their number, then name and value of each. */
+/* The event of settle.lua: whether there is one, then its values. */
 void timeline_add_event(struct command *c, const struct task *t);
 
 /* Whose attempt this change comes of; "" when it comes of none. */

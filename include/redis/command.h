@@ -18,6 +18,7 @@
 struct command {
 	struct buf body; /* room for the head, then the arguments */
 	size_t n_args;
+	size_t pack_at; /* where the packed argument's bytes begin in `body`; 0: none is begun */
 };
 
 void command_init(struct command *c);
@@ -26,6 +27,11 @@ void command_free(struct command *c);
 void command_arg(struct command *c, const void *bytes, size_t n);
 void command_str(struct command *c, const char *s);
 void command_int(struct command *c, int64_t n);
+
+/* What is added between these two is one argument, packed: MessagePack strings, one after the other
+ * (lua/packed.lib.lua reads them, and says why). Not nested. */
+void command_pack(struct command *c);
+void command_pack_end(struct command *c);
 
 /* The whole command's bytes, valid until the command is changed; NULL when it has no arguments or
  * grew past COMMAND_MAX_BYTES. */

@@ -518,6 +518,7 @@ static bool queue_send_settles(struct queue *q)
 
 	queue_add_settle_keys(q, n);
 	command_int(c, q->options->events_max);
+	command_pack(c);
 	b->queue = q;
 	b->n = n;
 	for (size_t i = 0; i < n; i++) {
@@ -530,6 +531,7 @@ static bool queue_send_settles(struct queue *q)
 		command_int(c, queue_settle_time(q, &t->decision));
 		timeline_add_event(c, t);
 	}
+	command_pack_end(c);
 	q->n_settling -= n;
 	if (!topology_send(q->redis, c, 0, queue_on_settled, b)) {
 		q->settles_in_flight += n;

@@ -312,8 +312,12 @@ static bool batch_send(struct batch *b, struct topology *redis)
 			command_str(c, b->tasks[i]->status_key);
 		if (b->step != STATUS_FINISH)
 			command_int(c, s->options->max_queue_time * 1000);
+		if (b->step != STATUS_PEEK)
+			command_pack(c);
 		for (size_t i = 0; i < b->n; i++)
 			add_task(s, c, b->step, b->tasks[i]);
+		if (b->step != STATUS_PEEK)
+			command_pack_end(c);
 	}
 	b->waits = b->step == STATUS_BEGIN && s->options->fence_replicas > 0;
 	bool sent = b->waits ? topology_send_waiting(redis, c, s->options->fence_replicas,

@@ -141,14 +141,13 @@ void timeline_add_finish(struct command *c, const struct task *t, const struct o
 	buf_free(&tries);
 }
 
-static size_t tags_write(struct buf *b, const struct job *j)
+static void tags_write(struct buf *b, const struct job *j)
 {
 	for (size_t i = 0; i < j->n_tags; i++) {
 		if (i > 0)
 			buf_add_char(b, ',');
 		buf_add_str(b, j->tags[i]);
 	}
-	return b->len;
 }
 
 const char *timeline_provider(const struct task *t)
@@ -161,36 +160,21 @@ const char *timeline_provider(const struct task *t)
 void timeline_add_event(struct command *c, const struct task *t)
 {
 	const struct job *j = t->job;
-	bool tenant = j && j->tenant[0] != '\0';
 	struct buf tags;
-	size_t n_tags;
 
-	if (!t->decision.status) {
-		command_int(c, 0);
+	command_int(c, t->decision.status != NULL);
+	if (!t->decision.status)
 		return;
-	}
 	buf_init(&tags, 8192);
-	n_tags = j ? tags_write(&tags, j) : 0;
-	command_int(c, 6 + tenant + (n_tags > 0));
-	command_str(c, "key");
+	if (j)
+		tags_write(&tags, j);
 	command_str(c, t->key);
-	command_str(c, "status");
 	command_str(c, t->decision.status);
-	command_str(c, "provider");
 	command_str(c, timeline_provider(t));
-	command_str(c, "attempt");
 	command_int(c, t->history.attempts);
-	command_str(c, "code");
 	command_str(c, t->outcome.code);
-	command_str(c, "ms");
 	command_int(c, t->took_us / 1000);
-	if (tenant) {
-		command_str(c, "tenant");
-		command_str(c, j->tenant);
-	}
-	if (n_tags > 0) {
-		command_str(c, "tags");
-		command_arg(c, tags.data, tags.len);
-	}
+	command_str(c, j ? j->tenant : "");
+	command_arg(c, tags.data, tags.len);
 	buf_free(&tags);
 }

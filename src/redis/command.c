@@ -4,17 +4,21 @@
 
 #define MAX_DIGITS 20 /* of a 64-bit number; a sign comes on top */
 #define HEAD_ROOM (1 + MAX_DIGITS + 2)
+#define PACK_HEAD 5                        /* of a packed value, at most */
+#define PACK_ROOM (1 + MAX_DIGITS + 2 + 2) /* what is around a packed argument */
 
 void command_init(struct command *c)
 {
 	buf_init(&c->body, COMMAND_MAX_BYTES);
 	c->n_args = 0;
+	c->pack_at = 0;
 }
 
 void command_clear(struct command *c)
 {
 	buf_clear(&c->body);
 	c->n_args = 0;
+	c->pack_at = 0;
 }
 
 void command_free(struct command *c)
@@ -34,8 +38,47 @@ static char *digits_before(char *end, uint64_t n)
 	return end;
 }
 
+/* The head of a string in MessagePack; returns its length. */
+static size_t pack_head(unsigned char head[PACK_HEAD], size_t n)
+{
+	if (n < 32) {
+		head[0] = (unsigned char)(0xa0 | n);
+		return 1;
+	}
+	if (n < 256) {
+		head[0] = 0xd9;
+		head[1] = (unsigned char)n;
+		return 2;
+	}
+	head[0] = 0xdb;
+	for (int i = 0; i < 4; i++)
+		head[1 + i] = (unsigned char)(n >> (24 - 8 * i));
+	return 5;
+}
+
+static void pack_value(struct command *c, const void *bytes, size_t n)
+{
+	unsigned char head[PACK_HEAD];
+	size_t n_head = pack_head(head, n);
+	char *at;
+
+	if (n > COMMAND_MAX_BYTES)
+		c->body.failed = true;
+	at = buf_reserve(&c->body, n_head + n);
+	if (!at)
+		return;
+	memcpy(at, head, n_head);
+	if (n > 0)
+		memcpy(at + n_head, bytes, n);
+	c->body.len += n_head + n;
+}
+
 void command_arg(struct command *c, const void *bytes, size_t n)
 {
+	if (c->pack_at > 0) {
+		pack_value(c, bytes, n);
+		return;
+	}
 	char digits[MAX_DIGITS];
 	char *end = digits + sizeof(digits);
 	char *begin = digits_before(end, n);
@@ -62,6 +105,42 @@ void command_arg(struct command *c, const void *bytes, size_t n)
 	*at++ = '\n';
 	c->body.len += (size_t)(at - start);
 	c->n_args++;
+}
+
+void command_pack(struct command *c)
+{
+	size_t head = c->body.len == 0 ? HEAD_ROOM : 0;
+
+	if (!buf_reserve(&c->body, head + PACK_ROOM))
+		return;
+	c->body.len += head + PACK_ROOM;
+	c->pack_at = c->body.len;
+	c->n_args++;
+}
+
+/* Its length is known now: "$<length>" goes before it, and it moves up to that. */
+void command_pack_end(struct command *c)
+{
+	char digits[MAX_DIGITS];
+	char *end = digits + sizeof(digits), *begin, *to;
+	size_t n = c->body.len - c->pack_at, n_digits;
+
+	if (!buf_ok(&c->body))
+		return;
+	begin = digits_before(end, n);
+	n_digits = (size_t)(end - begin);
+	to = c->body.data + c->pack_at - PACK_ROOM;
+	*to++ = '$';
+	memcpy(to, begin, n_digits);
+	to += n_digits;
+	*to++ = '\r';
+	*to++ = '\n';
+	memmove(to, c->body.data + c->pack_at, n);
+	to += n;
+	*to++ = '\r';
+	*to++ = '\n';
+	c->body.len = (size_t)(to - c->body.data);
+	c->pack_at = 0;
 }
 
 void command_str(struct command *c, const char *s)
@@ -147,4 +226,5 @@ void command_copy(struct command *to, const struct command *from)
 	command_init(to);
 	buf_add(&to->body, from->body.data, from->body.len);
 	to->n_args = from->n_args;
+	to->pack_at = from->pack_at;
 }

@@ -50,18 +50,51 @@ static struct known *known_of(struct known list[MAX_KEYS], const char *name)
 	return &list[MAX_KEYS - 1];
 }
 
-/* Where the arguments of the i-th mail of a call begin. */
-static size_t item_at(const struct fuzz_call *call, size_t n_keys, size_t i)
+/* What is at `at` in the packed last argument of a call: a value's first bytes. `at` goes on to the next. */
+static const char *packed(const struct fuzz_call *call, size_t *at)
 {
-	size_t at = 3 + n_keys;
+	static char out[4][300]; /* so that four are there at a time */
+	static unsigned turn;
+	const redisReply *all = call->args->element[call->args->elements - 1];
+	const unsigned char *p = (const unsigned char *)all->str + *at;
+	size_t head = p[0] == 0xdb ? 5 : p[0] == 0xd9 ? 2 : 1, n = p[0] & 0x1f;
+
+	FUZZ_REQUIRE(*at + head <= all->len && (head > 1 || (p[0] & 0xe0) == 0xa0));
+	if (head == 2)
+		n = p[1];
+	else if (head == 5)
+		n = (size_t)p[1] << 24 | (size_t)p[2] << 16 | (size_t)p[3] << 8 | p[4];
+	FUZZ_REQUIRE(*at + head + n <= all->len);
+	*at += head + n;
+	turn = (turn + 1) % 4;
+	snprintf(out[turn], sizeof(out[turn]), "%.*s", (int)n, (const char *)p + head);
+	return out[turn];
+}
+
+static bool packed_ends(const struct fuzz_call *call, size_t at)
+{
+	return at >= call->args->element[call->args->elements - 1]->len;
+}
+
+static void packed_skip(const struct fuzz_call *call, size_t *at, size_t n)
+{
+	for (; n > 0; n--)
+		(void)packed(call, at);
+}
+
+/* The owner of the i-th mail of a call. Those before it must have been asked for: `at` is where it begins. */
+static const char *item_owner(const struct fuzz_call *call, size_t n_keys, size_t i, size_t *at)
+{
+	static char owner[300];
+	bool begin = fuzz_is_script(call, SCRIPT_BEGIN);
 
 	if (fuzz_is_script(call, SCRIPT_PEEK))
-		return at + 1 + i * 6;
-	if (fuzz_is_script(call, SCRIPT_BEGIN))
-		return at + 1 + i * 7;
-	for (; i > 0; i--)
-		at += 9 + 2 * (size_t)strtoul(fuzz_arg(call, at + 8), NULL, 10);
-	return at;
+		return fuzz_arg(call, 3 + n_keys + 1 + i * 6);
+	snprintf(owner, sizeof(owner), "%s", packed(call, at));
+	packed_skip(call, at, begin ? 6 : 7);
+	if (!begin)
+		packed_skip(call, at, 2 * (size_t)strtoul(packed(call, at), NULL, 10));
+	return owner;
 }
 
 static bool begins(const redisReply *r, const char *word)
@@ -73,7 +106,7 @@ static bool begins(const redisReply *r, const char *word)
 static void fuzz_answered(const struct fuzz_call *call, enum link_result result,
                           const redisReply *reply)
 {
-	size_t n = (size_t)strtoul(fuzz_arg(call, 2), NULL, 10);
+	size_t n = (size_t)strtoul(fuzz_arg(call, 2), NULL, 10), at = 0;
 	bool begin = fuzz_is_script(call, SCRIPT_BEGIN);
 
 	if (result != LINK_OK || reply->type != REDIS_REPLY_ARRAY || reply->elements != n)
@@ -81,7 +114,7 @@ static void fuzz_answered(const struct fuzz_call *call, enum link_result result,
 	if (!begin && !fuzz_is_script(call, SCRIPT_PEEK) && !fuzz_is_script(call, SCRIPT_FINISH))
 		return;
 	for (size_t i = 0; i < n; i++) {
-		const char *owner = fuzz_arg(call, item_at(call, n, i));
+		const char *owner = item_owner(call, n, i, &at);
 		const char *hash = strrchr(owner, '#');
 
 		if (hash != NULL)
@@ -94,19 +127,21 @@ static void fuzz_answered(const struct fuzz_call *call, enum link_result result,
 /* A settle that takes jobs out of the queue for good. */
 static void check_settle(const struct fuzz_call *call)
 {
-	size_t at = 4 + (size_t)strtoul(fuzz_arg(call, 2), NULL, 10), fields;
+	size_t at = 0;
 
-	while (at + 3 < call->args->elements) {
-		const char *action = fuzz_arg(call, at + 2);
+	while (!packed_ends(call, at)) {
+		const char *id = packed(call, &at), *action;
 
+		packed_skip(call, &at, 1);
+		action = packed(call, &at);
 		FUZZ_REQUIRE(strcmp(action, "ack") == 0 || strcmp(action, "bury") == 0 ||
 		             strcmp(action, "keep") == 0 || strcmp(action, "delay") == 0);
 		if (strcmp(action, "delay") != 0)
-			FUZZ_REQUIRE(known_of(world.heard, fuzz_arg(call, at))->n > 0);
-		fields = (size_t)strtoul(fuzz_arg(call, at + 4), NULL, 10);
-		at += 5 + 2 * fields;
+			FUZZ_REQUIRE(known_of(world.heard, id)->n > 0);
+		packed_skip(call, &at, 1);
+		if (strcmp(packed(call, &at), "1") == 0)
+			packed_skip(call, &at, 8);
 	}
-	FUZZ_REQUIRE(at == call->args->elements);
 }
 
 static const char *fuzz_canned(const struct fuzz_call *call)

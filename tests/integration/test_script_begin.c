@@ -234,6 +234,25 @@ static void test_one_bad_key_does_not_fail_its_batch(void **state)
 	rig_sees(r, "oops", "GET " K2);
 }
 
+/* New mails cost one look at all of them and two writes each; the second with the same key finds the first. */
+static void test_a_batch_of_new_keys(void **state)
+{
+	struct rig *r = rig_begin(state);
+
+	rig_expect(r, "ok 'rival q#a' 'conflict q#a' ok ok", SCRIPT_BEGIN,
+	           K " " K " " K " " K2 " " K3,
+	           "%d  q#a 1 F a@x.org Hi primary 1  q#b 1 F a@x.org Hi primary 1"
+	           "  q#c 1 G c@x.org Hi primary 1  q#d 1 F d@x.org Hi primary 2"
+	           "  q#e 1 F e@x.org Hi primary 1",
+	           TTL);
+	assert_int_equal(rig_commands(r, "EXISTS"), 1);
+	assert_int_equal(rig_commands(r, "HSET"), 3);
+	assert_int_equal(rig_commands(r, "PEXPIREAT"), 3);
+	rig_hash(r, K, "owner=q#a to=a@x.org");
+	rig_hash(r, K2, "owner=q#d to=d@x.org attempts=2");
+	rig_hash(r, K3, "owner=q#e to=e@x.org");
+}
+
 /* A field that somebody has overwritten by hand. */
 static void test_a_broken_count_of_duplicates_does_not_either(void **state)
 {
@@ -293,6 +312,7 @@ int main(void)
 		cmocka_unit_test(test_it_lives_as_long_as_it_is_told),
 		cmocka_unit_test(test_of_many_with_one_key_one_begins),
 		cmocka_unit_test(test_one_bad_key_does_not_fail_its_batch),
+		cmocka_unit_test(test_a_batch_of_new_keys),
 		cmocka_unit_test(test_a_broken_count_of_duplicates_does_not_either),
 		cmocka_unit_test(test_nothing_is_begun_when_memory_is_full),
 		cmocka_unit_test(test_a_status_stays_compact),

@@ -92,6 +92,27 @@ static void test_an_empty_value_deletes_its_field(void **state)
 }
 
 /* The first write of a mail that was never begun: scheduled, expired, given back. */
+/* Packed values have heads of three lengths. */
+static void test_values_of_any_length(void **state)
+{
+	static const size_t lengths[] = {1, 31, 32, 255, 256, 70000};
+	struct rig *r = rig_begin(state);
+
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		char *value = calloc(1, lengths[i] + 1);
+		assert_non_null(value);
+		memset(value, 'v', lengths[i]);
+		rig_store(r, K, "%s", SENDING);
+		rig_expect(r, "ok ok", SCRIPT_FINISH, K " " K2,
+		           "q#a 1 F ada@x.org Hi sent %d line 2 recipients %s error e "
+		           "q#b 1 F bob@x.org Hi sent %d line 1 message_id m",
+		           TTL, value, TTL);
+		rig_hash(r, K, "recipients=%s error=e", value);
+		rig_hash(r, K2, "owner=q#b to=bob@x.org message_id=m");
+		free(value);
+	}
+}
+
 static void test_the_first_write_takes_the_key(void **state)
 {
 	static const struct finish_case cases[] = {
@@ -338,6 +359,7 @@ int main(void)
 		cmocka_unit_test(test_every_end_of_an_attempt),
 		cmocka_unit_test(test_the_time_of_the_change_is_noted),
 		cmocka_unit_test(test_an_empty_value_deletes_its_field),
+		cmocka_unit_test(test_values_of_any_length),
 		cmocka_unit_test(test_the_first_write_takes_the_key),
 		cmocka_unit_test(test_tokens_fence),
 		cmocka_unit_test(test_what_is_settled_stays),

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -62,6 +63,61 @@ static void test_many_arguments(void **state)
 	assert_non_null(wire);
 	assert_int_equal(len, strlen("*123456\r\n") + 123456 * strlen("$1\r\nx\r\n"));
 	assert_memory_equal(wire, "*123456\r\n$1\r\nx\r\n", 16);
+	command_free(&c);
+}
+
+/* Of one packed value the bytes before it, in a command between two others. */
+static void assert_packed(size_t n, const char *head, size_t n_head)
+{
+	static char value[70000];
+	char begin[64], *end;
+	struct command c;
+	const char *wire;
+	size_t len, n_begin;
+
+	memset(value, 'v', sizeof(value));
+	command_init(&c);
+	command_str(&c, "EVAL");
+	command_pack(&c);
+	command_arg(&c, value, n);
+	command_pack_end(&c);
+	command_int(&c, 7);
+	n_begin = (size_t)snprintf(begin, sizeof(begin), "*3\r\n$4\r\nEVAL\r\n$%zu\r\n",
+	                           n_head + n);
+	wire = command_wire(&c, &len);
+	assert_non_null(wire);
+	assert_int_equal(len, n_begin + n_head + n + strlen("\r\n$1\r\n7\r\n"));
+	assert_memory_equal(wire, begin, n_begin);
+	assert_memory_equal(wire + n_begin, head, n_head);
+	assert_memory_equal(wire + n_begin + n_head, value, n);
+	end = (char *)wire + n_begin + n_head + n;
+	assert_memory_equal(end, "\r\n$1\r\n7\r\n", strlen("\r\n$1\r\n7\r\n"));
+	command_free(&c);
+}
+
+static void test_packed_values(void **state)
+{
+	struct command c;
+
+	(void)state;
+	assert_packed(0, "\xa0", 1);
+	assert_packed(31, "\xbf", 1);
+	assert_packed(32, "\xd9\x20", 2);
+	assert_packed(255, "\xd9\xff", 2);
+	assert_packed(256, "\xdb\0\0\1\0", 5);
+	assert_packed(70000, "\xdb\0\1\x11\x70", 5);
+	command_init(&c);
+	command_str(&c, "EVAL");
+	command_pack(&c);
+	command_pack_end(&c);
+	ASSERT_WIRE(&c, "*2\r\n$4\r\nEVAL\r\n$0\r\n\r\n");
+	command_clear(&c);
+	command_str(&c, "EVAL");
+	command_pack(&c);
+	command_str(&c, "a");
+	command_int(&c, -12);
+	command_pack_end(&c);
+	ASSERT_WIRE(&c, "*2\r\n$4\r\nEVAL\r\n$6\r\n\xa1\x61\xa3-12\r\n");
 	command_free(&c);
 }
 
@@ -139,6 +195,7 @@ int main(void)
 		cmocka_unit_test(test_arguments_of_each_kind),
 		cmocka_unit_test(test_wire_may_be_asked_for_between_arguments),
 		cmocka_unit_test(test_many_arguments),
+		cmocka_unit_test(test_packed_values),
 		cmocka_unit_test(test_cleared_command_starts_anew),
 		cmocka_unit_test(test_too_long_command_has_no_wire),
 		cmocka_unit_test(test_first_key),
