@@ -55,4 +55,7 @@ struct api {
 /* Runs until it is told to stop. False: it could not start, err says why. */
 bool api_run(const struct options *o, const struct queue_set *queues, struct error *err) MUST_CHECK;
 
+/* Where it listens ("" everywhere): what nothing protects is for this machine only. */
+const char *api_host(const struct options *o, bool protected) MUST_CHECK;
+
 #endif

@@ -129,6 +129,9 @@ bool options_provider_dsn(const char *name, char **dsn, struct error *err) MUST_
  * new string (mem_free; mem_wipe it first). */
 bool options_text(const char *name, char **value, struct error *err) MUST_CHECK;
 
+/* *given: an option of this name has a value from anywhere but its default. */
+bool options_given(const char *name, bool *given, struct error *err) MUST_CHECK;
+
 /* For --help (a person's layout) and for the README (a Markdown table). */
 void options_help(FILE *out);
 void options_markdown(FILE *out);

@@ -1,5 +1,6 @@
-/* crew.h - the workers of `up`: starts them, starts them again when they die, passes on what they log,
- * and drains them at the end. On libev's default loop (children can be watched only there). */
+/* crew.h - the processes of `up`, workers and API: starts them, starts them again when they die, passes on what
+ * they log, and drains them at the end: first those that take mail in, then the others. On libev's default loop
+ * (children can be watched only there). */
 #ifndef CLI_CREW_H
 #define CLI_CREW_H
 
@@ -13,13 +14,17 @@
 #include "base/buf.h"
 #include "base/error.h"
 
-#define CREW_MAX 64
+#define CREW_MAX 65 /* 64 workers and the API */
 
 struct crew;
 
 struct crew_member {
 	struct crew *crew;
 	char *name;        /* worker-1 */
+	const char *const *argv;
+	bool front;        /* ends before those that are not */
+	bool told;         /* to end */
+	bool started_again;
 	pid_t pid;         /* 0: it does not run */
 	int log_fd;
 	struct buf line;   /* of its log, not yet complete */
@@ -33,26 +38,26 @@ struct crew_member {
 
 struct crew {
 	struct ev_loop *loop;
-	const char *const *argv; /* of a worker; the caller's */
-	const char *const *env;  /* besides WORKER_NAME; the caller's */
+	const char *const *env; /* besides WORKER_NAME; the caller's */
 	int death_signal;
 	struct crew_member members[CREW_MAX];
 	size_t n;
 	bool stopping;
 	/* told to whoever runs it */
-	void (*on_line)(void *data, const char *worker, const char *line); /* one line of a worker's log */
-	void (*on_notice)(void *data, const char *text);                   /* a worker died, and what is done about it */
-	/* None is left, and none will be started: after crew_stop, or because they refuse to start; then
-	 * `refusal` is what the first of them said, else NULL. */
+	void (*on_line)(void *data, const char *name, const char *line); /* one line of a member's log */
+	void (*on_notice)(void *data, const char *text);                 /* one died, and what is done about it */
+	/* None is left, and none will be started: after crew_stop, or because one refused its first start (exit code
+	 * CMD_USAGE); then `refusal` is what it said, else NULL. */
 	void (*on_end)(void *data, const char *refusal);
 	void *data;
 	bool misconfigured;
 	char why[512];
 };
 
-/* Fill loop, argv, env, death_signal and the callbacks first. name_stem: "worker" gives worker-1 … */
-bool crew_start(struct crew *c, size_t n, const char *name_stem, struct error *err) MUST_CHECK;
-/* Tells all to drain; said again, to give up at once. */
+/* Fill loop, env, death_signal and the callbacks first. argv: NULL-terminated, the caller's. */
+bool crew_add(struct crew *c, const char *name, const char *const *argv, bool front,
+              struct error *err) MUST_CHECK;
+/* Tells those in front to drain, and when they have ended the others; said again, all to give up at once. */
 void crew_stop(struct crew *c);
 void crew_free(struct crew *c); /* kills who is left */
 

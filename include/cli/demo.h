@@ -30,6 +30,9 @@ struct demo {
 	int64_t now;       /* Redis's clock, ms, at the last look */
 };
 
+/* All providers are mocks: the demo's mails must not leave by a real relay. False: err. */
+bool demo_check(const struct options *o, struct error *err) MUST_CHECK;
+
 /* Pushes the mails to the queue. Their keys are new each time, so that the demo can be seen again
  * with the same Redis. */
 bool demo_push(struct demo *d, struct sync *s, const struct options *o, const char *queue, struct error *err) MUST_CHECK;

@@ -15,7 +15,7 @@
 struct private_redis {
 	pid_t pid;     /* 0: it does not run */
 	int port;
-	bool moved;    /* 6379 was taken */
+	bool moved;    /* not 6379, where everybody looks for it */
 	char *dir;     /* of the socket and the log, removed at the end; others may put files there */
 	char *socket, *log;
 	char *url;     /* unix://…, for the workers */

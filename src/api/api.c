@@ -92,16 +92,9 @@ static bool is_loopback(const char *host)
 	       strcmp(host, "::1") == 0;
 }
 
-/* Nothing protects it: it is for this machine only. */
-static const char *api_host(const struct api *api)
+const char *api_host(const struct options *o, bool protected)
 {
-	const struct options *o = api->options;
-
-	if (auth_protects(&api->auth) || is_loopback(o->api_host))
-		return o->api_host;
-	log_warn("loopback_only", LOG_STR("host", LOOPBACK),
-	         LOG_STR("error", "nothing protects the API, so only this machine can reach it"));
-	return LOOPBACK;
+	return protected || is_loopback(o->api_host) ? o->api_host : LOOPBACK;
 }
 
 /* Both NULL: no TLS. */
@@ -143,7 +136,7 @@ static bool api_start(struct api *api, const struct topology_config *redis, stru
 	const struct options *o = api->options;
 	char *certificate, *key;
 	struct server_config config = {
-		.host = api_host(api),
+		.host = api_host(o, auth_protects(&api->auth)),
 		.port = (int)o->port,
 		.option = "PORT",
 		.max_body = (size_t)o->api_max_body,
@@ -152,6 +145,10 @@ static bool api_start(struct api *api, const struct topology_config *redis, stru
 
 	if (!api_read_tls(o, &certificate, &key, err))
 		return false;
+	if (config.host != o->api_host)
+		log_warn("loopback_only", LOG_STR("host", config.host),
+		         LOG_STR("error",
+		                 "nothing protects the API, so only this machine can reach it"));
 	raise_file_limit();
 	config.certificate = certificate;
 	config.key = key;

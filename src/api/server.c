@@ -1,11 +1,8 @@
 #include "api/server.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <microhttpd.h>
-#include <netdb.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,11 +18,11 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/number.h"
+#include "base/port.h"
 
 #define POOL_BYTES 24576 /* of a connection: its head, and room to say that it is too long */
-#define BACKLOG 1024
-#define TICKS 16   /* in the time of a request */
-#define MAX_RUNS 8 /* of libmicrohttpd in one turn of the loop */
+#define TICKS 16         /* in the time of a request */
+#define MAX_RUNS 8       /* of libmicrohttpd in one turn of the loop */
 
 /* What a browser may do with an answer: nothing; with a page, what our own files say. */
 #define POLICY "default-src 'none'; frame-ancestors 'none'"
@@ -434,63 +431,13 @@ void server_address(const struct request *r, char *out, size_t size)
 
 /* --- start and end ----------------------------------------------------------------------------------------- */
 
-static bool listen_on(struct server *s, const struct addrinfo *a, bool alone)
-{
-	int on = 1, off = 0;
-
-	s->fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (s->fd < 0)
-		return false;
-	setsockopt(s->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (!alone)
-		setsockopt(s->fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
-	if (a->ai_family == AF_INET6)
-		setsockopt(s->fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-	if (bind(s->fd, a->ai_addr, a->ai_addrlen) == 0 && listen(s->fd, BACKLOG) == 0)
-		return true;
-	off = errno;
-	close(s->fd);
-	s->fd = -1;
-	errno = off;
-	return false;
-}
-
 static bool server_listen(struct server *s, const struct server_config *c, struct error *err)
 {
-	const char *host = c->host;
-	struct addrinfo hints = {.ai_flags = AI_PASSIVE, .ai_socktype = SOCK_STREAM}, *list;
-	union {
-		struct sockaddr any;
-		struct sockaddr_in v4;
-		struct sockaddr_in6 v6;
-	} bound = {.v6 = {0}};
-	socklen_t n = sizeof(bound);
-	char service[8], *shown;
-	int why;
+	struct error why;
 
-	snprintf(service, sizeof(service), "%d", c->port);
-	why = getaddrinfo(*host != '\0' ? host : NULL, service, &hints, &list);
-	if (why != 0)
-		return error_set(err, "API_HOST %s: %s", host, gai_strerror(why));
-	/* `::` takes both kinds, where there is IPv6. */
-	for (const struct addrinfo *a = list; a != NULL && s->fd < 0; a = a->ai_next)
-		if (*host != '\0' || a->ai_family == AF_INET6)
-			(void)listen_on(s, a, c->alone);
-	for (const struct addrinfo *a = list; a != NULL && s->fd < 0; a = a->ai_next)
-		(void)listen_on(s, a, c->alone);
-	why = errno;
-	freeaddrinfo(list);
-	if (s->fd < 0) {
-		shown = mem_printf("%s:%d", *host != '\0' ? host : "*", c->port);
-		error_set(err, "cannot listen on %s: %s (%s, API_HOST)", shown, strerror(why),
-		          c->option);
-		mem_free(shown);
-		return false;
-	}
-	if (getsockname(s->fd, &bound.any, &n) != 0)
-		return error_set(err, "cannot listen: %s", strerror(errno));
-	s->port = ntohs(bound.any.sa_family == AF_INET6 ? bound.v6.sin6_port : bound.v4.sin_port);
-	return true;
+	s->port = c->port;
+	s->fd = port_listen(c->host, &s->port, !c->alone, &why);
+	return s->fd >= 0 || error_set(err, "%s (%s, API_HOST)", why.text, c->option);
 }
 
 static void on_mhd_log(void *data, const char *format, va_list args)

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/options.h"
+#include "base/port.h"
 
 static bool is_printable(char c)
 {
@@ -60,7 +61,7 @@ const struct option option_table[] = {
 	 .help = "the worker's name, unique in the fleet; not set: host, process id, a random part"},
 	{"MAX_JOB_BYTES", OPTION_INT, AT(max_job_bytes), .def = "33554432", .min = 1024,
 	 .max = 536870912, .unit = "bytes", .help = "a larger job goes to the dead letters unread"},
-	{"METRICS_PORT", OPTION_INT, AT(metrics_port), .def = "0", .min = 0, .max = 65535,
+	{"METRICS_PORT", OPTION_INT, AT(metrics_port), .def = "0", .min = 0, .max = PORT_MAX,
 	 .help = "where a worker serves /metrics, /livez and /readyz, at API_HOST, else at 127.0.0.1; 0: nowhere"},
 
 	{"MAX_RETRY_ATTEMPTS", OPTION_INT, AT(max_retry_attempts), .def = "3", .min = 1, .max = 100,
@@ -114,7 +115,7 @@ const struct option option_table[] = {
 	 .rule = "printable characters without blanks",
 	 .help = "the name given to SMTP servers; not set: the host's name"},
 
-	{"PORT", OPTION_INT, AT(port), .def = "4000", .min = 0, .max = 65535,
+	{"PORT", OPTION_INT, AT(port), .def = "4000", .min = 0, .max = PORT_MAX,
 	 .section = "The HTTP API", .help = "where the API listens; 0: any port that is free"},
 	{"API_HOST", OPTION_TEXT, AT(api_host), .def = "", .max = 255, .check = is_word,
 	 .rule = "a host name or address",

@@ -324,20 +324,38 @@ bool options_provider_dsn(const char *name, char **dsn, struct error *err)
 	return ok;
 }
 
+static const struct option *find(const char *name, struct error *err)
+{
+	for (size_t i = 0; i < option_table_n; i++)
+		if (strcmp(option_table[i].name, name) == 0)
+			return &option_table[i];
+	error_set(err, "there is no option %s", name);
+	return NULL;
+}
+
 bool options_text(const char *name, char **value, struct error *err)
 {
-	for (size_t i = 0; i < option_table_n; i++) {
-		const struct option *o = &option_table[i];
-		struct options read = {0};
+	const struct option *o = find(name, err);
+	struct options read = {0};
 
-		if (strcmp(o->name, name) != 0)
-			continue;
-		if (!load_one(&read, o, err))
-			return false;
-		*value = *(char **)((char *)&read + o->offset);
-		return true;
-	}
-	return error_set(err, "there is no option %s", name);
+	if (o == NULL || !load_one(&read, o, err))
+		return false;
+	*value = *(char **)((char *)&read + o->offset);
+	return true;
+}
+
+bool options_given(const char *name, bool *given, struct error *err)
+{
+	const struct option *o = find(name, err);
+	const char *flag = flags_get(&flags, name);
+	char *value = NULL;
+
+	*given = flag != NULL && *flag != '\0';
+	if (o == NULL || (!*given && !setting_get(name, o->secret, &value, err)))
+		return false;
+	*given = *given || value != NULL;
+	mem_free_secret(value);
+	return true;
 }
 
 void options_forget(void)

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/number.h"
+#include "base/port.h"
 
 /* What is left of the text, and where it ends: the parts are cut off from the front. */
 struct span {
@@ -111,7 +112,7 @@ static bool parse_port(struct uri *u, struct span s, struct error *err)
 		memcpy(digits, s.at, n);
 		digits[n] = '\0';
 	}
-	if (n >= sizeof(digits) || !number_int(digits, &port) || port < 1 || port > 65535)
+	if (n >= sizeof(digits) || !number_int(digits, &port) || port < 1 || port > PORT_MAX)
 		return error_set(err, "the port must be a number from 1 to 65535");
 	u->port = (int)port;
 	return true;

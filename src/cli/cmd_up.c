@@ -7,11 +7,12 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "base/setting.h"
+#include "base/port.h"
 #include "cli/args.h"
 #include "cli/cmd.h"
 #include "cli/crew.h"
 #include "cli/demo.h"
+#include "cli/local_api.h"
 #include "cli/private_redis.h"
 #include "cli/term.h"
 #include "fleet/queue_set.h"
@@ -19,23 +20,34 @@
 #define DEFAULT_WORKERS 2
 #define LOOK_S 0.1
 #define RETRY_S 1.0
+#define KNOCK_S 0.02
+#define MAX_KNOCKS 500
 #define MAX_ENV 8
+#define MAX_FLAGS 64
+#define MAX_WORKERS (CREW_MAX - 1)
 #define EXE "/proc/self/exe"
 #define MOCK "mock://"
 #define MOCK_LATENCY "20-200"
 #define MOCK_FROM "Postrider <postrider@example.com>"
 
+/* What a member of the crew is run with. */
+struct command_line {
+	const char *argv[MAX_FLAGS + 4];
+	size_t n;
+};
+
 /* One run of the command. */
 struct up {
 	struct args *args;
 	struct ev_loop *loop;
-	bool own_redis, mocks, demo_on, once, plain_logs;
+	bool own_redis, mocks, demo_on, once, plain_logs, api_on, port_set;
 	int64_t n_workers, port;
 	struct private_redis redis;
 	struct options
 		options; /* args' own, with our Redis in the place of none; owns redis_url only */
 	struct queue_set queues;
 	struct crew crew;
+	struct local_api api;
 	struct sync *sync; /* the demo's; NULL: to be opened */
 	struct demo demo;
 	bool demo_running; /* the workers' logs go to a file meanwhile */
@@ -45,10 +57,11 @@ struct up {
 	int code;
 	ev_signal on_term, on_int, on_hup;
 	ev_child on_redis;
-	ev_timer look;
+	ev_timer look, knock;
+	int knocks;
 	char *exe;
-	const char *worker_argv[64 + 3];
-	char *worker_env[MAX_ENV + 1];
+	struct command_line worker_line, api_line;
+	char *env[MAX_ENV + 1];
 	size_t n_env;
 };
 
@@ -68,19 +81,19 @@ static void on_notice(void *data, const char *text)
 	say(data, text);
 }
 
-static void on_line(void *data, const char *worker, const char *line)
+static void on_line(void *data, const char *name, const char *line)
 {
 	struct up *u = data;
 	struct buf prefix;
 
 	if (u->demo_running) {
 		if (u->log != NULL)
-			fprintf(u->log, "%s | %s\n", worker, line);
+			fprintf(u->log, "%s | %s\n", name, line);
 		return;
 	}
 	buf_init(&prefix, 256);
 	if (u->plain_logs) {
-		term_paint(&u->term, &prefix, PAINT_DIM, worker);
+		term_paint(&u->term, &prefix, PAINT_DIM, name);
 		buf_add_str(&prefix, " | ");
 	}
 	fprintf(stderr, "%s%s\n", buf_str(&prefix), line);
@@ -104,6 +117,17 @@ static void print_client(const struct up *u, const char *tool, bool cli)
 		printf("  REDIS_URL=%s %s ", url, tool);
 }
 
+static void print_curl(const struct up *u)
+{
+	const char *key = u->api.protected ? "-H \"X-API-Key: $API_KEY\" " : "";
+
+	printf("  curl %s-H 'Content-Type: application/json' %s/api/email/send \\\n"
+	       "       -d '{\"to\":\"ada@example.com\",\"subject\":\"Hi\",\"body\":\"Hello\","
+	       "\"idempotencyKey\":\"order-43\"}'\n"
+	       "  curl %s%s/api/email/status/order-43\n",
+	       key, u->api.url, key, u->api.url);
+}
+
 static void print_invitation(const struct up *u)
 {
 	const char *prefix = u->options.key_prefix, *tool = program_invocation_name;
@@ -119,6 +143,8 @@ static void print_invitation(const struct up *u)
 	printf("HGETALL %s:status:order-42\n", prefix);
 	print_client(u, tool, false);
 	printf("status order-42 --watch\n");
+	if (u->api_on)
+		print_curl(u);
 	if (failed != NULL) {
 		print_client(u, tool, false);
 		printf("dead show %s\n", failed);
@@ -152,6 +178,8 @@ static void print_banner(const struct up *u)
 		       args_value(u->args, "data") != NULL ? "its data are kept in "
 		                                           : "gone when this ends",
 		       args_value(u->args, "data") != NULL ? args_value(u->args, "data") : "");
+	if (u->api_on)
+		printf("  HTTP API   %s%s\n", u->api.url, u->api.moved ? " (4000 is taken)" : "");
 	printf("  Workers    %d", (int)u->n_workers);
 	if (u->log != NULL)
 		printf(", logging to %s/workers.log meanwhile", u->redis.dir);
@@ -179,8 +207,7 @@ static void on_signal(struct ev_loop *loop, ev_signal *signal, int events)
 	(void)loop;
 	(void)events;
 	if (!u->crew.stopping)
-		fprintf(stderr,
-		        "\nThe workers finish what is in flight; once more ends at once.\n");
+		fprintf(stderr, "\nWhat is in flight is finished first; once more ends at once.\n");
 	stop(u);
 }
 
@@ -260,57 +287,6 @@ static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
 
 /* --- the start -------------------------------------------------------------------------------------------- */
 
-/* Is there a value for this option from anywhere but its default? */
-static bool is_set(const struct args *a, const char *name, const char *flag, bool *set,
-                   struct error *err)
-{
-	char *value = NULL;
-
-	*set = false;
-	for (size_t i = 0; i < a->n_config; i++) {
-		size_t n = strlen(flag);
-
-		if (strncmp(a->config[i], flag, n) == 0 &&
-		    (a->config[i][n] == '\0' || a->config[i][n] == '='))
-			*set = true;
-	}
-	if (!setting_get(name, true, &value, err))
-		return false;
-	*set = *set || value != NULL;
-	if (value != NULL)
-		mem_wipe(value, strlen(value));
-	mem_free(value);
-	return true;
-}
-
-/* The demo's mails go to example.com: they must not leave by a real relay. */
-static bool only_mocks(const char *providers, struct error *err)
-{
-	bool ok = true;
-
-	while (*providers != '\0' && ok) {
-		size_t n = strcspn(providers, ", ");
-		char *name = mem_strndup(providers, n), *dsn = NULL;
-
-		if (n > 0) {
-			ok = options_provider_dsn(name, &dsn, err);
-			if (ok && dsn != NULL && strncmp(dsn, MOCK, strlen(MOCK)) != 0)
-				ok = error_set(
-					err,
-					"the demo sends only through mocks, and PROVIDERS names "
-					"%s, which is real; run postrider up without --demo, or "
-					"unset PROVIDERS",
-					name);
-		}
-		if (dsn != NULL)
-			mem_wipe(dsn, strlen(dsn));
-		mem_free(dsn);
-		mem_free(name);
-		providers += n + (providers[n] != '\0');
-	}
-	return ok;
-}
-
 static bool configure(struct up *u, struct error *err)
 {
 	struct args *a = u->args;
@@ -318,46 +294,54 @@ static bool configure(struct up *u, struct error *err)
 
 	u->demo_on = args_has(a, "demo");
 	u->once = args_has(a, "once");
+	u->api_on = !args_has(a, "no-api");
 	u->n_workers = DEFAULT_WORKERS;
 	if (a->n_words > 0)
 		return error_set(err, "up takes no arguments, only flags");
 	if (u->once && !u->demo_on)
 		return error_set(err, "--once goes with --demo");
-	if (!is_set(a, "REDIS_URL", "--redis-url", &set, err))
+	if (!options_given("REDIS_URL", &set, err))
 		return false;
 	u->own_redis = !set;
 	if (set && (args_value(a, "data") != NULL || args_value(a, "redis-port") != NULL))
 		return error_set(err,
 		                 "--data and --redis-port are for the private redis-server, and "
 		                 "REDIS_URL names another");
-	if (!is_set(a, "LOG_FORMAT", "--log-format", &set, err))
+	if (!options_given("LOG_FORMAT", &set, err) || !options_given("PORT", &u->port_set, err))
 		return false;
 	u->plain_logs = !set;
 	u->mocks = a->options.providers[0] == '\0';
-	if (u->demo_on && !only_mocks(a->options.providers, err))
+	if (u->demo_on && !demo_check(&a->options, err))
 		return false;
 	return queue_set_load(&u->queues, &a->options, NULL, err);
 }
 
 static void add_env(struct up *u, char *entry)
 {
-	u->worker_env[u->n_env++] = entry;
+	u->env[u->n_env++] = entry;
 }
 
-/* What a worker is started with: the flags that we were given, and what we have made up. */
-static bool prepare_worker(struct up *u, struct error *err)
+static void begin_line(const struct up *u, struct command_line *l, const char *command)
 {
 	const struct args *a = u->args;
-	const struct options *o = &a->options;
-	size_t n = 0;
+
+	l->argv[l->n++] = u->exe;
+	l->argv[l->n++] = command;
+	for (size_t i = 0; i < a->n_config; i++)
+		l->argv[l->n++] = a->config[i];
+}
+
+/* What workers and API are started with: the flags that we were given, and what we have made up. */
+static bool prepare_crew(struct up *u, struct error *err)
+{
+	const struct options *o = &u->args->options;
 
 	u->exe = realpath(EXE, NULL);
-	if (u->exe == NULL || a->n_config > 64)
+	if (u->exe == NULL || u->args->n_config > MAX_FLAGS)
 		return error_set(err, "cannot find the way to this program in " EXE);
-	u->worker_argv[n++] = u->exe;
-	u->worker_argv[n++] = "worker";
-	for (size_t i = 0; i < a->n_config; i++)
-		u->worker_argv[n++] = a->config[i];
+	begin_line(u, &u->worker_line, "worker");
+	begin_line(u, &u->api_line, "api");
+	u->api_line.argv[u->api_line.n++] = u->api.flag; /* the last one counts */
 	if (u->own_redis)
 		add_env(u, mem_printf("REDIS_URL=%s", u->redis.url));
 	if (u->plain_logs)
@@ -374,13 +358,26 @@ static bool prepare_worker(struct up *u, struct error *err)
 	return true;
 }
 
+/* The API can be posted to, or will not be for a while: then nobody waits for it. */
+static void on_knock(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct up *u = timer->data;
+
+	(void)events;
+	if (u->crew.stopping || (!port_answers(u->api.held) && ++u->knocks < MAX_KNOCKS))
+		return;
+	ev_timer_stop(loop, timer);
+	ev_break(loop, EVBREAK_ALL);
+}
+
 static void watch(struct up *u)
 {
 	ev_signal_init(&u->on_term, on_signal, SIGTERM);
 	ev_signal_init(&u->on_int, on_signal, SIGINT);
 	ev_signal_init(&u->on_hup, on_signal, SIGHUP);
 	ev_timer_init(&u->look, on_look, 0., LOOK_S);
-	u->on_term.data = u->on_int.data = u->on_hup.data = u->look.data = u;
+	ev_timer_init(&u->knock, on_knock, 0., KNOCK_S);
+	u->on_term.data = u->on_int.data = u->on_hup.data = u->look.data = u->knock.data = u;
 	ev_signal_start(u->loop, &u->on_term);
 	ev_signal_start(u->loop, &u->on_int);
 	ev_signal_start(u->loop, &u->on_hup);
@@ -422,38 +419,63 @@ static char *worker_stem(const struct up *u)
 	return mem_printf("%s-%d-worker", host, (int)getpid());
 }
 
+/* Returns when it answers, or all has ended. */
+static bool start_api(struct up *u, struct error *err)
+{
+	if (!u->api_on)
+		return true;
+	if (!crew_add(&u->crew, "api", u->api_line.argv, true, err))
+		return false;
+	ev_timer_start(u->loop, &u->knock);
+	ev_run(u->loop, 0);
+	ev_timer_stop(u->loop, &u->knock);
+	return true;
+}
+
 static bool start_workers(struct up *u, struct error *err)
 {
 	char *stem = worker_stem(u);
-	bool ok;
+	bool ok = true;
 
+	for (int i = 0; i < u->n_workers && ok; i++) {
+		char *name = mem_printf("%s-%d", stem, i + 1);
+
+		ok = crew_add(&u->crew, name, u->worker_line.argv, false, err);
+		mem_free(name);
+	}
+	mem_free(stem);
+	return ok;
+}
+
+static void prepare_to_lead(struct up *u)
+{
 	u->crew.loop = u->loop;
-	u->crew.argv = u->worker_argv;
-	u->crew.env = (const char *const *)u->worker_env;
+	u->crew.env = (const char *const *)u->env;
 	/* With our Redis gone there is nothing that a worker could still do in order. */
 	u->crew.death_signal = u->own_redis ? SIGKILL : SIGTERM;
 	u->crew.on_line = on_line;
 	u->crew.on_notice = on_notice;
 	u->crew.on_end = on_crew_end;
 	u->crew.data = u;
-	ok = crew_start(&u->crew, (size_t)u->n_workers, stem, err);
-	mem_free(stem);
-	return ok;
 }
 
-static void serve(struct up *u)
+static bool serve(struct up *u, struct error *err)
 {
 	print_banner(u);
-	if (u->demo_on) {
-		u->demo_running = true;
+	u->demo_running = u->demo_on;
+	prepare_to_lead(u);
+	if (!start_api(u, err))
+		return false;
+	if (u->crew.stopping || u->code != CMD_OK)
+		return true;
+	if (!start_workers(u, err))
+		return false;
+	if (u->demo_on)
 		ev_timer_start(u->loop, &u->look);
-	} else {
+	else
 		print_invitation(u);
-	}
 	ev_run(u->loop, 0);
-	if (u->code == CMD_OK)
-		puts(u->own_redis ? "All workers have ended; Redis ends, too."
-		                  : "All workers have ended.");
+	return true;
 }
 
 static void clean_up(struct up *u)
@@ -465,27 +487,33 @@ static void clean_up(struct up *u)
 		fclose(u->log);
 	ev_child_stop(u->loop, &u->on_redis);
 	private_redis_stop(&u->redis);
+	local_api_release(&u->api);
 	queue_set_free(&u->queues);
 	mem_free(u->options.redis_url);
 	for (size_t i = 0; i < u->n_env; i++)
-		mem_free(u->worker_env[i]);
+		mem_free(u->env[i]);
 	free(u->exe); /* realpath's own */
 }
 
-static int start(struct up *u)
+static int run_fleet(struct up *u)
 {
 	struct error err;
 
 	if (!configure(u, &err))
 		return cmd_fail(CMD_USAGE, "%s", err.text);
-	if (!args_int(u->args, "workers", 1, CREW_MAX, &u->n_workers) ||
-	    !args_int(u->args, "redis-port", 1, 65535, &u->port))
+	if (!args_int(u->args, "workers", 1, MAX_WORKERS, &u->n_workers) ||
+	    !args_int(u->args, "redis-port", 1, PORT_MAX, &u->port))
 		return CMD_USAGE;
+	if (u->api_on && !local_api_choose(&u->api, &u->args->options, u->port_set, &err))
+		return cmd_fail(CMD_USAGE, "%s", err.text);
 	if (!start_redis(u, &err))
 		return cmd_fail(CMD_REDIS, "%s", err.text);
-	if (!prepare_worker(u, &err) || !start_workers(u, &err))
+	if (!prepare_crew(u, &err) || !serve(u, &err))
 		return cmd_fail(CMD_USAGE, "%s", err.text);
-	return CMD_OK;
+	if (u->code == CMD_OK)
+		puts(u->own_redis ? "All workers have ended; Redis ends, too."
+		                  : "All workers have ended.");
+	return u->code;
 }
 
 static int run(struct args *a)
@@ -494,28 +522,27 @@ static int run(struct args *a)
 	int code;
 
 	u->args = a;
-	u->redis.lock = -1;
+	u->redis.lock = u->api.held = -1;
 	u->loop = ev_default_loop(EVFLAG_AUTO);
 	signal(SIGPIPE, SIG_IGN);
 	term_init(&u->term, stderr);
 	watch(u);
-	u->code = start(u);
-	if (u->code == CMD_OK)
-		serve(u);
+	code = run_fleet(u);
 	clean_up(u);
-	code = u->code;
 	mem_free(u);
 	return code;
 }
 
-static const char *const flags[] = {"workers=", "data=", "redis-port=", "demo", "once", NULL};
+static const char *const flags[] = {"workers=", "data=", "redis-port=", "no-api",
+                                    "demo",     "once",  NULL};
 
 static const char help[] =
-	"usage: postrider up [--workers N] [--demo [--once]] [OPTION…]\n"
+	"usage: postrider up [--workers N] [--no-api] [--demo [--once]] [OPTION…]\n"
 	"\n"
 	"Runs a whole fleet on this machine, in the foreground: a private redis-server, unless\n"
-	"REDIS_URL names one, and several workers, which are started again when they die. Ctrl-C or\n"
-	"SIGTERM drains them, and ends Redis last; nothing is left behind.\n"
+	"REDIS_URL names one, the HTTP API and several workers, which are started again when they die.\n"
+	"Ctrl-C or SIGTERM drains first the API, then the workers, and ends Redis last; nothing is left\n"
+	"behind.\n"
 	"\n"
 	"Without PROVIDERS there are two mocks, which lose some mails on purpose and deliver none.\n"
 	"\n"
@@ -523,11 +550,13 @@ static const char help[] =
 	"  --data DIR        keep the private Redis's data there (append-only file); else they are gone\n"
 	"                    when it ends\n"
 	"  --redis-port N    of the private Redis; else 6379, or any free one when that is taken\n"
+	"  --no-api          without the HTTP API. It listens on PORT, which must be free; when PORT is not\n"
+	"                    set on 4000, or any free one when that is taken\n"
 	"  --demo            send a handful of mails through mocks, show what becomes of them, and go on\n"
 	"                    serving\n"
 	"  --once            end when the demo's mails are settled\n"
 	"\n"
-	"All other options are passed on to the workers.\n"
+	"All other options are passed on to the workers and the API.\n"
 	"\n"
 	"Examples\n"
 	"  postrider up --demo\n"
@@ -538,7 +567,7 @@ static const char help[] =
 
 const struct cmd cmd_up = {
 	.name = "up",
-	.summary = "a whole fleet on this machine: Redis and workers; --demo shows it at work",
+	.summary = "a whole fleet on this machine: Redis, API, workers; --demo shows it at work",
 	.help = help,
 	.flags = flags,
 	.run = run,

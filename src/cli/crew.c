@@ -88,12 +88,25 @@ static void member_on_log(struct ev_loop *loop, ev_io *io, int events)
 
 /* --- its life --------------------------------------------------------------------------------------- */
 
-static void crew_check_end(struct crew *c)
+static void member_tell(struct crew_member *m)
 {
+	m->told = true;
+	kill(m->pid, SIGTERM);
+}
+
+/* Who is told to end next: those in front, then those behind them. */
+static void crew_go_on_ending(struct crew *c)
+{
+	bool front = false, any = false;
+
+	for (size_t i = 0; i < c->n; i++) {
+		any = any || c->members[i].pid > 0;
+		front = front || (c->members[i].pid > 0 && c->members[i].front);
+	}
 	for (size_t i = 0; i < c->n; i++)
-		if (c->members[i].pid > 0)
-			return;
-	if (c->stopping)
+		if (c->members[i].pid > 0 && !c->members[i].told && c->members[i].front == front)
+			member_tell(&c->members[i]);
+	if (!any)
 		c->on_end(c->data, c->misconfigured ? c->why : NULL);
 }
 
@@ -124,21 +137,24 @@ static void member_on_child(struct ev_loop *loop, ev_child *child, int events)
 	member_take_lines(m, true);
 	member_close_log(m);
 	child_fate(fate, sizeof(fate), child->rstatus);
-	if (WIFEXITED(child->rstatus) && WEXITSTATUS(child->rstatus) == CMD_USAGE && !c->stopping) {
+	if (!c->stopping && !m->started_again && WIFEXITED(child->rstatus) &&
+	    WEXITSTATUS(child->rstatus) == CMD_USAGE) {
 		/* The configuration: no start will ever be better than this one. */
 		c->misconfigured = true;
 		snprintf(c->why, sizeof(c->why), "%s",
 		         m->last_line != NULL ? m->last_line : "it says nothing");
 		crew_stop(c);
-	} else if (!c->stopping) {
+		return;
+	}
+	if (!c->stopping) {
 		member_start_again(m, fate);
 		return;
-	} else if (child->rstatus != 0 && !c->misconfigured &&
-	           !(WIFSIGNALED(child->rstatus) && WTERMSIG(child->rstatus) == SIGTERM)) {
-		/* SIGTERM is ours, come before it could be caught. */
-		member_notice(m, fate);
 	}
-	crew_check_end(c);
+	/* SIGTERM is ours, come before it could be caught. */
+	if (child->rstatus != 0 && !c->misconfigured &&
+	    !(WIFSIGNALED(child->rstatus) && WTERMSIG(child->rstatus) == SIGTERM))
+		member_notice(m, fate);
+	crew_go_on_ending(c);
 }
 
 static void member_on_again(struct ev_loop *loop, ev_timer *timer, int events)
@@ -150,6 +166,7 @@ static void member_on_again(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)events;
 	if (m->crew->stopping)
 		return;
+	m->started_again = true;
 	if (!member_start(m, &err))
 		member_start_again(m, err.text);
 }
@@ -159,7 +176,7 @@ static bool member_start(struct crew_member *m, struct error *err)
 	struct crew *c = m->crew;
 	char *name = mem_printf("WORKER_NAME=%s", m->name);
 	const char *env[MAX_ENV + 2] = {name};
-	struct child_spec spec = {c->argv, env, c->death_signal, true};
+	struct child_spec spec = {m->argv, env, c->death_signal, true};
 	bool ok;
 
 	for (size_t i = 0; c->env != NULL && c->env[i] != NULL && i < MAX_ENV; i++)
@@ -181,35 +198,40 @@ static bool member_start(struct crew_member *m, struct error *err)
 
 /* --- all of them ------------------------------------------------------------------------------------ */
 
-bool crew_start(struct crew *c, size_t n, const char *name_stem, struct error *err)
+bool crew_add(struct crew *c, const char *name, const char *const *argv, bool front,
+              struct error *err)
 {
-	for (size_t i = 0; i < n; i++) {
-		struct crew_member *m = &c->members[i];
+	struct crew_member *m = &c->members[c->n];
 
-		m->crew = c;
-		m->name = mem_printf("%s-%zu", name_stem, i + 1);
-		m->log_fd = -1;
-		m->pause = FIRST_PAUSE;
-		buf_init(&m->line, MAX_LINE);
-		ev_init(&m->child, member_on_child);
-		ev_init(&m->log, member_on_log);
-		ev_init(&m->again, member_on_again);
-		m->child.data = m->log.data = m->again.data = m;
-		c->n++;
-		if (!member_start(m, err))
-			return false;
-	}
-	return true;
+	if (c->n == CREW_MAX)
+		return error_set(err, "there are %d processes already", CREW_MAX);
+	m->crew = c;
+	m->name = mem_strdup(name);
+	m->argv = argv;
+	m->front = front;
+	m->log_fd = -1;
+	m->pause = FIRST_PAUSE;
+	buf_init(&m->line, MAX_LINE);
+	ev_init(&m->child, member_on_child);
+	ev_init(&m->log, member_on_log);
+	ev_init(&m->again, member_on_again);
+	m->child.data = m->log.data = m->again.data = m;
+	c->n++;
+	return member_start(m, err);
 }
 
 void crew_stop(struct crew *c)
 {
+	bool again = c->stopping;
+
 	c->stopping = true;
 	for (size_t i = 0; i < c->n; i++) {
 		ev_timer_stop(c->loop, &c->members[i].again);
-		if (c->members[i].pid > 0)
-			kill(c->members[i].pid, SIGTERM);
+		if (again && c->members[i].pid > 0)
+			member_tell(&c->members[i]);
 	}
+	if (!again)
+		crew_go_on_ending(c);
 }
 
 void crew_free(struct crew *c)

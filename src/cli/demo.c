@@ -12,6 +12,7 @@
 #include "cli/query.h"
 #include "cli/table.h"
 
+#define MOCK "mock://"
 #define SCHEDULED_MS 6000
 #define FRAME_BYTES (1 << 18)
 #define MAX_JOB 2048
@@ -54,6 +55,34 @@ static const struct demo_template {
          "\"idempotencyKey\":\"%KEY%\"}",
          1},
 };
+
+/* --- before it begins ---------------------------------------------------------------------------------- */
+
+bool demo_check(const struct options *o, struct error *err)
+{
+	const char *providers = o->providers;
+	bool ok = true;
+
+	while (*providers != '\0' && ok) {
+		size_t n = strcspn(providers, ", ");
+		char *name = mem_strndup(providers, n), *dsn = NULL;
+
+		if (n > 0) {
+			ok = options_provider_dsn(name, &dsn, err);
+			if (ok && dsn != NULL && strncmp(dsn, MOCK, strlen(MOCK)) != 0)
+				ok = error_set(
+					err,
+					"the demo sends only through mocks, and PROVIDERS names "
+					"%s, which is real; run postrider up without --demo, or "
+					"unset PROVIDERS",
+					name);
+		}
+		mem_free_secret(dsn);
+		mem_free(name);
+		providers += n + (providers[n] != '\0');
+	}
+	return ok;
+}
 
 /* --- pushing ------------------------------------------------------------------------------------------- */
 

@@ -1,10 +1,8 @@
 #include "cli/private_redis.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,10 +17,12 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/port.h"
 #include "cli/child.h"
 #include "redis/sync.h"
 
 #define SERVER "redis-server"
+#define LOOPBACK "127.0.0.1"
 #define USUAL_PORT 6379
 #define START_TRIES 5     /* a port that was free may be taken before the server binds it */
 #define START_US 20000000 /* loading what was kept may take its time */
@@ -35,28 +35,6 @@ static void sleep_ms(long ms)
 	struct timespec t = {ms / 1000, ms % 1000 * 1000000};
 
 	nanosleep(&t, NULL);
-}
-
-/* --- ports ------------------------------------------------------------------------------------------- */
-
-/* Binds it for a moment; 0 asks for any. 0: it cannot be had. */
-static int try_port(int port)
-{
-	struct sockaddr_in a = {.sin_family = AF_INET,
-	                        .sin_port = htons((uint16_t)port),
-	                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t len = sizeof(a);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1, got = 0;
-
-	if (fd < 0)
-		return 0;
-	/* As redis-server does: connections that linger do not count. */
-	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(fd, 1) == 0 &&
-	    getsockname(fd, (struct sockaddr *)&a, &len) == 0)
-		got = ntohs(a.sin_port);
-	close(fd);
-	return got;
 }
 
 /* --- directories ---------------------------------------------------------------------------------------- */
@@ -120,7 +98,7 @@ static bool run_server(struct private_redis *r, const char *data, struct error *
 	                            "--port",
 	                            port,
 	                            "--bind",
-	                            "127.0.0.1",
+	                            LOOPBACK,
 	                            "--unixsocket",
 	                            r->socket,
 	                            "--unixsocketperm",
@@ -205,15 +183,30 @@ static bool await_server(struct private_redis *r, bool *died, struct error *err)
 	return true;
 }
 
+/* 0: there is none. */
+static int free_port(bool usual)
+{
+	int port = usual ? USUAL_PORT : 0, fd;
+	struct error err;
+
+	fd = port_listen(LOOPBACK, &port, false, &err);
+	if (fd < 0 && usual) {
+		port = 0;
+		fd = port_listen(LOOPBACK, &port, false, &err);
+	}
+	if (fd < 0)
+		return 0;
+	close(fd);
+	return port;
+}
+
 static bool start_somewhere(struct private_redis *r, const char *data, int port, struct error *err)
 {
 	bool died = true;
 
 	for (int i = 0; i < START_TRIES && died; i++) {
-		r->port = port > 0 ? port : i == 0 ? try_port(USUAL_PORT) : 0;
-		if (r->port == 0)
-			r->port = try_port(0);
-		r->moved = port == 0 && r->port != USUAL_PORT;
+		r->port = port > 0 ? port : free_port(i == 0);
+		r->moved = r->port != USUAL_PORT;
 		if (!run_server(r, data, err))
 			return false;
 		if (await_server(r, &died, err))

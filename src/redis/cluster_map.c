@@ -4,8 +4,7 @@
 #include <string.h>
 
 #include "base/number.h"
-
-#define MAX_PORT 65535
+#include "base/port.h"
 
 static bool begins(const char *text, const char *word)
 {
@@ -32,7 +31,7 @@ bool cluster_redirect_read(struct cluster_redirect *r, const char *text, size_t 
 	*where++ = '\0';
 	*colon++ = '\0';
 	if (!number_int(slot, &n) || n < 0 || n >= CLUSTER_SLOTS || !number_int(colon, &port) ||
-	    port < 1 || port > MAX_PORT)
+	    port < 1 || port > PORT_MAX)
 		return false;
 	r->slot = (unsigned)n;
 	r->port = (int)port;
@@ -55,7 +54,7 @@ static bool read_server(const redisReply *r, const char **host, int *port)
 {
 	if (r->type != REDIS_REPLY_ARRAY || r->elements < 2 ||
 	    r->element[1]->type != REDIS_REPLY_INTEGER || r->element[1]->integer < 1 ||
-	    r->element[1]->integer > MAX_PORT)
+	    r->element[1]->integer > PORT_MAX)
 		return false;
 	*host = r->element[0]->type == REDIS_REPLY_STRING ? r->element[0]->str : "";
 	*port = (int)r->element[1]->integer;

@@ -6,8 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/number.h"
-
-#define MAX_PORT 65535
+#include "base/port.h"
 
 /* One Sentinel. */
 struct watch {
@@ -65,7 +64,7 @@ bool sentinel_read_address(const redisReply *reply, const char **host, int *port
 
 	if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
 	    !is_text(reply->element[0]) || !is_text(reply->element[1]) ||
-	    !number_int(reply->element[1]->str, &n) || n < 1 || n > MAX_PORT)
+	    !number_int(reply->element[1]->str, &n) || n < 1 || n > PORT_MAX)
 		return false;
 	*host = reply->element[0]->str;
 	*port = (int)n;

@@ -5,6 +5,7 @@
 #include <sys/un.h>
 
 #include "base/mem.h"
+#include "base/port.h"
 #include "base/uri.h"
 #include "redis/secure.h"
 
@@ -12,7 +13,6 @@
 #define DEFAULT_SENTINEL_PORT 26379
 #define DEFAULT_TIMEOUT_MS 5000
 #define MAX_DATABASE 1000000
-#define MAX_PORT 65535
 
 static const struct {
 	const char *scheme;
@@ -84,7 +84,7 @@ static bool parse_seed(struct topology_seed *seed, const char *text, int port, s
 	rest = *end == ']' ? end + 1 : end;
 	if (*rest == ':') {
 		long n = strtol(rest + 1, &bad, 10);
-		if (rest[1] == '\0' || *bad != '\0' || n < 1 || n > MAX_PORT)
+		if (rest[1] == '\0' || *bad != '\0' || n < 1 || n > PORT_MAX)
 			return error_set(err, "\"%.16s\" is no port", rest + 1);
 		port = (int)n;
 	} else if (*rest != '\0') {
