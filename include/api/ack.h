@@ -17,9 +17,8 @@
 /* Told once. LINK_OK: it is written, and where it must be. LINK_REFUSED: Redis refuses writes, or too few have it. */
 typedef void ack_fn(void *data, enum link_result result);
 
-/* Sends a write, and right behind it on the same connection what must be asked. key: the write's, for the log. False:
- * Redis is away, nothing was sent, and fn will not be called. (WAITAOF goes where commands without a key go, which in a
- * cluster is not the key's server: api.c refuses ACK_FSYNC there.) */
+/* Sends a write, and right behind it on the same connection what must be asked (redis/waiting.h). key: the write's, for
+ * the log. False: Redis is away, nothing was sent, and fn will not be called. */
 bool ack_send(struct topology *redis, const struct options *o, struct command *write, const char *key,
               ack_fn *fn, void *data) MUST_CHECK;
 

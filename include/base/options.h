@@ -44,7 +44,7 @@ struct options {
 	int64_t retry_base_delay;   /* RETRY_BASE_DELAY   1000 ms, 1 - 3600000 */
 	int64_t retry_max_delay;    /* RETRY_MAX_DELAY    300000 ms, 1 - 86400000 */
 	int64_t on_unknown;         /* ON_UNKNOWN         retry | hold | fail (enum options_unknown) */
-	int64_t fence_replicas;     /* FENCE_REPLICAS     0, 0 - 16: replicas that must have begin before the last byte */
+	int64_t fence_replicas;     /* FENCE_REPLICAS     0, 0 - 16: replicas that must have begin before the last byte, and the outcome */
 	int64_t status_ttl;         /* STATUS_TTL         604800 s, 1 - 31536000 */
 	int64_t keep_sent;          /* KEEP_SENT          0 s, 0 - 31536000 */
 	int64_t dead_ttl;           /* DEAD_TTL           1209600 s, 1 - 31536000 */

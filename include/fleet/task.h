@@ -118,6 +118,8 @@ struct task {
 	bool begun;         /* begin was asked for: the status may say sending */
 	bool delivering;    /* the provider has it */
 	bool unconfirmed;    /* begun, but too few replicas know of it (FENCE_REPLICAS) */
+	bool released;      /* the last byte may have left */
+	int unwritten;      /* how often too few replicas knew what became of it */
 	bool over;          /* outcome is filled; only begin's answer is awaited */
 	struct delivery delivery;
 	int64_t sent_at; /* mono clock, µs, when the provider got it */

@@ -18,6 +18,7 @@
 #include "redis/command.h"
 #include "redis/link.h"
 #include "redis/topology_config.h"
+#include "redis/waiting.h"
 
 #define CLUSTER_REFRESH_MS 10000
 #define CLUSTER_IDLE_MS 60000 /* a node without slots is forgotten after so long */
@@ -41,9 +42,9 @@ unsigned cluster_lives(const struct cluster *c);                /* topology_live
 /* Where the slot is, as far as is known. host stays the cluster's. */
 bool cluster_where(const struct cluster *c, unsigned slot, const char **host, int *port) MUST_CHECK;
 
-/* As topology_send_waiting; waited NULL: as topology_send. */
-bool cluster_send(struct cluster *c, struct command *command, int deadline_ms, int64_t replicas, int wait_ms,
-                  link_fn *fn, link_fn *waited, void *data) MUST_CHECK;
+/* As topology_send_waiting; w NULL: as topology_send. */
+bool cluster_send(struct cluster *c, struct command *command, int deadline_ms, const struct waiting *w,
+                  link_fn *fn, void *data) MUST_CHECK;
 void cluster_send_everywhere(struct cluster *c, struct command *command, link_fn *fn, void *data);
 /* An error that somebody got over a connection of his own to host. */
 void cluster_told(struct cluster *c, const char *host, const redisReply *error);

@@ -14,6 +14,7 @@
 #include "redis/command.h"
 #include "redis/link.h"
 #include "redis/topology_config.h"
+#include "redis/waiting.h"
 
 struct topology;
 
@@ -40,13 +41,9 @@ bool topology_has_slots(const struct topology *t);
 /* As link_send. */
 bool topology_send(struct topology *t, struct command *c, int deadline_ms, link_fn *fn,
                    void *data) MUST_CHECK;
-/* The same, and right behind it on the same connection the question how many replicas have it (WAIT
- * replicas ms; nothing else passes there meanwhile). When it returns true, `waited` is called exactly
- * once, after fn, with that number, or with whatever has become of the question. */
-bool topology_send_waiting(struct topology *t, struct command *c, int64_t replicas, int ms, link_fn *fn,
-                           link_fn *waited, void *data) MUST_CHECK;
-/* Of `waited`: did at least so many answer that they have it? */
-bool topology_has_replicas(enum link_result result, const redisReply *reply, int64_t replicas);
+/* The same, and right behind it on the same connection the questions how far it has got (waiting.h). */
+bool topology_send_waiting(struct topology *t, struct command *c, const struct waiting *w, link_fn *fn,
+                           void *data) MUST_CHECK;
 /* To every server that is up, for a command without a key; fn is called once for each. */
 void topology_send_everywhere(struct topology *t, struct command *c, link_fn *fn, void *data);
 

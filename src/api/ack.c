@@ -47,7 +47,7 @@ static void on_replicas(void *data, enum link_result result, const redisReply *r
 {
 	struct ack *a = data;
 
-	if (result == LINK_OK && !topology_has_replicas(result, reply, a->options->ack_replicas)) {
+	if (result == LINK_OK && !waiting_has_replicas(result, reply, a->options->ack_replicas)) {
 		log_warn("replicas_missing", LOG_INT("wanted", a->options->ack_replicas),
 		         LOG_INT("got", value_int(reply)));
 		result = LINK_REFUSED;
@@ -73,41 +73,24 @@ static void on_fsync(void *data, enum link_result result, const redisReply *repl
 	ack_step(a, result);
 }
 
-static bool send_write(struct ack *a, struct topology *redis, struct command *write)
-{
-	int64_t replicas = a->options->ack_replicas;
-
-	a->pending = 1;
-	if (replicas == 0)
-		return topology_send(redis, write, 0, on_written, a);
-	a->pending++;
-	return topology_send_waiting(redis, write, replicas,
-	                             (int)ack_patience(a->options, REPLICAS_MS), on_written,
-	                             on_replicas, a);
-}
-
 bool ack_send(struct topology *redis, const struct options *o, struct command *write,
               const char *key, ack_fn *fn, void *data)
 {
 	struct ack *a = mem_zalloc(sizeof(*a));
-	struct command c;
+	struct waiting w = {
+		.replicas = o->ack_replicas,
+		.replicas_ms = (int)ack_patience(o, REPLICAS_MS),
+		.on_replicas = o->ack_replicas > 0 ? on_replicas : NULL,
+		.disk_ms = (int)ack_patience(o, FSYNC_MS),
+		.on_disk = o->ack_fsync ? on_fsync : NULL,
+	};
 
 	*a = (struct ack){
 		.options = o, .key = mem_strdup(key), .fn = fn, .data = data, .result = LINK_OK};
-	if (!send_write(a, redis, write)) {
-		mem_free(a->key);
-		mem_free(a);
-		return false;
-	}
-	if (!o->ack_fsync)
+	a->pending = 1 + (w.on_replicas != NULL) + (w.on_disk != NULL);
+	if (topology_send_waiting(redis, write, &w, on_written, a))
 		return true;
-	command_init(&c);
-	command_str(&c, "WAITAOF");
-	command_int(&c, 1);
-	command_int(&c, 0);
-	command_int(&c, ack_patience(o, FSYNC_MS));
-	/* Where this fails the link is lost, and on_written will be told so. */
-	a->pending += topology_send(redis, &c, (int)(o->command_timeout + FSYNC_MS), on_fsync, a);
-	command_free(&c);
-	return true;
+	mem_free(a->key);
+	mem_free(a);
+	return false;
 }

@@ -203,12 +203,6 @@ bool api_run(const struct options *o, const struct queue_set *queues, struct err
 		return false;
 	if (!topology_config_parse(&redis, o->redis_url, err))
 		return false;
-	if (redis.kind == TOPOLOGY_CLUSTER && o->ack_fsync) {
-		/* WAITAOF would have to go to the node of the write (ack.h) */
-		topology_config_free(&redis);
-		return error_set(err, "ACK_FSYNC=1 cannot be kept on a cluster yet: "
-		                      "use ACK_REPLICAS there");
-	}
 	redis.link.timeout_ms = (int)o->command_timeout;
 	api.carriers = carriers_open(o);
 	accept_init(&api.accept, o);

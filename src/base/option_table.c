@@ -75,7 +75,8 @@ const struct option option_table[] = {
 	{"ON_UNKNOWN", OPTION_CHOICE, AT(on_unknown), .def = "retry", .choices = "retry hold fail",
 	 .help = "what becomes of a mail when nobody can know whether the provider took it"},
 	{"FENCE_REPLICAS", OPTION_INT, AT(fence_replicas), .def = "0", .min = 0, .max = 16,
-	 .help = "replicas of Redis that must know that a mail is being sent before its last byte leaves"},
+	 .help = "replicas of Redis that must know that a mail is being sent before its last byte leaves, "
+	         "and what became of it before that is done with"},
 	{"STATUS_TTL", OPTION_INT, AT(status_ttl), .def = "604800", .min = 1, .max = YEAR_S,
 	 .unit = "s",
 	 .help = "how long a settled mail's status is kept, and its key not sent again"},

@@ -16,6 +16,7 @@
 #define PEEKED_FIELDS 11       /* verdict, status, and what peek.lua tells of the mail */
 #define STATUS_MAX_ATTEMPTS 1000000
 #define STATUS_FENCE_MS 500 /* for the replicas; nothing else passes on that connection meanwhile */
+#define STATUS_CONFIRM_TRIES 10
 #define STATUS_MAX_FIELD 60 /* `to` and `subject` in the status are cut: DESIGN A4, listpack */
 
 static const enum script step_scripts[] = {
@@ -34,8 +35,9 @@ static const enum task_event step_events[] = {
 struct batch {
 	struct status *status;
 	enum status_step step;
-	bool waits; /* for replicas, after the answer */
-	size_t n;   /* 0: they went back to the outbox */
+	bool waits;    /* for replicas, after the answer */
+	unsigned life; /* of the server that has its first mail */
+	size_t n;      /* 0: they went back to the outbox */
 	struct task *tasks[];
 };
 
@@ -62,6 +64,38 @@ void status_leave(struct status *s, enum status_step step, struct task *t)
 {
 	TAILQ_REMOVE(&s->outbox[step], t, place);
 	s->n[step]--;
+}
+
+/* ---- servers that refuse ----------------------------------------------------------------------- */
+
+static void hold_begin(struct status *s, enum status_step step, unsigned life)
+{
+	struct status_hold *holds = s->holds[step], *h = &holds[0];
+
+	for (size_t i = 0; i < STATUS_MAX_HOLDS; i++) {
+		if (holds[i].life == life) {
+			h = &holds[i];
+			break;
+		}
+		if (holds[i].until < h->until)
+			h = &holds[i];
+	}
+	*h = (struct status_hold){life, clock_boot_us() + STATUS_HOLD_US};
+}
+
+/* Of the server that has the key. */
+static bool is_held(const struct status *s, enum status_step step, const struct topology *redis,
+                    const char *key)
+{
+	int64_t now = clock_boot_us();
+
+	for (size_t i = 0; i < STATUS_MAX_HOLDS; i++) {
+		const struct status_hold *h = &s->holds[step][i];
+
+		if (h->until > now && h->life == topology_life(redis, key))
+			return true;
+	}
+	return false;
 }
 
 /* ---- answers ------------------------------------------------------------------------------- */
@@ -185,7 +219,7 @@ static void status_on_reply(void *data, enum link_result result, const redisRepl
 		result = LINK_ERROR;
 	if (result != LINK_OK) {
 		if (result != LINK_LOST && result != LINK_AGAIN) {
-			s->hold_until[b->step] = clock_boot_us() + STATUS_HOLD_US;
+			hold_begin(s, b->step, b->life);
 			log_warn("status_not_written", LOG_INT("mails", (int64_t)b->n),
 			         LOG_STR("key", b->tasks[0]->status_key),
 			         LOG_STR("error", reply ? reply->str : NULL));
@@ -229,22 +263,51 @@ static void fence_heard(struct status *s, bool confirmed)
 	s->fence_probing = false;
 }
 
-/* What has begun goes on only when so many replicas know it. Of what is not known it is taken that
- * they do not. */
+/* What has begun goes on only when so many replicas know it. */
+static void begin_waited(struct batch *b, bool confirmed)
+{
+	if (b->n > 0)
+		fence_heard(b->status, confirmed);
+	for (size_t i = 0; i < b->n; i++)
+		b->tasks[i]->unconfirmed = !confirmed;
+}
+
+/* An outcome that a failover might lose is written again, to whoever is the master then: the job is not settled
+ * before. (When the replicas stay away it is, after a while.) Those that need not wait are left in the batch. */
+static void finish_waited(struct batch *b, bool answered)
+{
+	struct status *s = b->status;
+	size_t left = 0;
+
+	for (size_t i = 0; i < b->n; i++) {
+		struct task *t = b->tasks[i];
+
+		t->unwritten += answered;
+		if (t->released && t->unwritten < STATUS_CONFIRM_TRIES)
+			status_ask(s, STATUS_FINISH, t);
+		else
+			b->tasks[left++] = t;
+	}
+	b->n = left;
+	if (answered)
+		hold_begin(s, STATUS_FINISH, b->life);
+}
+
+/* Of what is not known it is taken that the replicas do not have it. */
 static void status_on_waited(void *data, enum link_result result, const redisReply *reply)
 {
 	struct batch *b = data;
 	int64_t wanted = b->status->options->fence_replicas;
-	bool confirmed = topology_has_replicas(result, reply, wanted);
+	bool confirmed = waiting_has_replicas(result, reply, wanted);
 
 	if (!confirmed && b->n > 0)
 		log_warn("replicas_missing", LOG_INT("wanted", wanted),
 		         LOG_INT("got", result == LINK_OK ? reply->integer : -1),
 		         LOG_INT("mails", (int64_t)b->n));
-	if (b->n > 0)
-		fence_heard(b->status, confirmed);
-	for (size_t i = 0; i < b->n; i++)
-		b->tasks[i]->unconfirmed = !confirmed;
+	if (b->step == STATUS_BEGIN)
+		begin_waited(b, confirmed);
+	else if (!confirmed)
+		finish_waited(b, reply != NULL);
 	batch_end(b);
 }
 
@@ -299,6 +362,16 @@ static struct batch *batch_take(struct status *s, enum status_step step, size_t 
 	return b;
 }
 
+/* Is it to survive a failover: that a mail is being sent, and what became of it? */
+static bool batch_matters(const struct batch *b)
+{
+	bool released = false;
+
+	for (size_t i = 0; i < b->n && b->step == STATUS_FINISH; i++)
+		released = released || b->tasks[i]->released;
+	return b->step == STATUS_BEGIN || released;
+}
+
 static bool batch_send(struct batch *b, struct topology *redis)
 {
 	struct status *s = b->status;
@@ -319,10 +392,12 @@ static bool batch_send(struct batch *b, struct topology *redis)
 		if (b->step != STATUS_PEEK)
 			command_pack_end(c);
 	}
-	b->waits = b->step == STATUS_BEGIN && s->options->fence_replicas > 0;
-	bool sent = b->waits ? topology_send_waiting(redis, c, s->options->fence_replicas,
-	                                             STATUS_FENCE_MS, status_on_reply,
-	                                             status_on_waited, b)
+	b->life = topology_life(redis, b->tasks[0]->status_key);
+	b->waits = s->options->fence_replicas > 0 && batch_matters(b);
+	struct waiting w = {.replicas = s->options->fence_replicas,
+	                    .replicas_ms = STATUS_FENCE_MS,
+	                    .on_replicas = status_on_waited};
+	bool sent = b->waits ? topology_send_waiting(redis, c, &w, status_on_reply, b)
 	                     : topology_send(redis, c, 0, status_on_reply, b);
 	if (!sent) {
 		batch_back(b);
@@ -337,6 +412,8 @@ static void flush_step(struct status *s, enum status_step step, struct topology 
 {
 	size_t most = step == STATUS_ASK ? 1 : STATUS_MAX_BATCH;
 
+	if (s->n[step] > 0 && is_held(s, step, redis, TAILQ_FIRST(&s->outbox[step])->status_key))
+		return;
 	while (s->n[step] >= most || (s->n[step] > 0 && s->in_flight[step] == 0)) {
 		size_t n = s->n[step] < most ? s->n[step] : most;
 		if (!batch_send(batch_take(s, step, n), redis))
@@ -369,6 +446,8 @@ static size_t take_placed(struct status *s, enum status_step step, const struct 
 		/* (a rival's queue is found when it is asked) */
 		if (step != STATUS_ASK && !topology_serves(redis, t->status_key))
 			continue;
+		if (is_held(s, step, redis, t->status_key))
+			continue;
 		status_leave(s, step, t);
 		out[n++] = (struct placed){topology_slot(redis, t->status_key), t};
 	}
@@ -398,11 +477,7 @@ static void flush_step_by_slot(struct status *s, enum status_step step, struct t
 
 void status_flush(struct status *s, struct topology *redis)
 {
-	int64_t now = clock_boot_us();
-
 	for (int step = 0; step < STATUS_STEPS; step++) {
-		if (s->hold_until[step] > now)
-			continue;
 		if (topology_has_slots(redis))
 			flush_step_by_slot(s, (enum status_step)step, redis);
 		else

@@ -426,6 +426,7 @@ static void task_begun(struct task *t)
 		task_take_back(t);
 	} else {
 		count_wait(t);
+		t->released = true;
 		task_set_state(t, TASK_RELEASED);
 		provider_release(t->gate->provider, &t->delivery);
 		FAILPOINT("released");

@@ -23,7 +23,7 @@ struct node {
 	struct link *link;
 	unsigned life;  /* when it last came up; 0 never */
 	unsigned slots; /* how many it has */
-	int64_t used_us;
+	int64_t since_us, used_us;
 };
 
 /* A command on its way. */
@@ -34,13 +34,12 @@ struct call {
 	struct node *node; /* that was asked */
 	struct node *ask;  /* that is to be asked, this once; NULL: whoever has the slot */
 	unsigned slot, tries;
-	int64_t until_us; /* mono clock */
-	int64_t replicas;
-	int wait_ms;
-	bool waits;         /* WAIT's answer is not there yet */
-	bool again;         /* … and then it is sent again */
-	struct error error; /* why */
-	link_fn *fn, *waited;
+	int64_t until_us;       /* mono clock */
+	struct waiting waiting; /* what is asked behind it */
+	unsigned pending;       /* answers that are still to come, of this try */
+	bool again;             /* … and then it is sent again */
+	struct error error;     /* why */
+	link_fn *fn;
 	void *data;
 };
 
@@ -53,6 +52,9 @@ struct cluster {
 	void *data;
 	TAILQ_HEAD(, node) nodes;
 	struct node *slots[CLUSTER_SLOTS]; /* NULL: not known */
+	bool newer
+		[CLUSTER_SLOTS]; /* what is known of it is newer than the map that is on its way */
+	bool any_newer;
 	unsigned lives;
 	bool told_up, closed;
 	struct link_stats gone; /* of nodes that are not there any more */
@@ -112,7 +114,7 @@ static struct node *node_at(struct cluster *c, const char *host, int port)
 	n = mem_zalloc(sizeof(*n));
 	n->cluster = c;
 	n->at = (struct topology_seed){mem_strdup(host), port};
-	n->used_us = clock_mono_us();
+	n->since_us = n->used_us = clock_mono_us();
 	n->link = link_open(c->loop, &c->config->link, on_node, n);
 	TAILQ_INSERT_TAIL(&c->nodes, n, entry);
 	link_aim(n->link, host, port);
@@ -222,17 +224,20 @@ static void on_range(void *data, unsigned first, unsigned last, const char *host
 		return;
 	struct node *n = node_at(c, host, port);
 	for (unsigned slot = first; slot <= last; slot++)
-		give_slot(c, slot, n);
+		if (!c->newer[slot])
+			give_slot(c, slot, n);
 }
 
-/* A master that has slots cannot be reached: perhaps another has them by now. */
+/* A master that has slots cannot be reached (and not because we have just heard of it): perhaps another has
+ * them by now. */
 static bool is_broken(const struct cluster *c)
 {
+	int64_t young = clock_mono_us() - (int64_t)TICK_MS * SCOUT_TICKS * 1000;
 	const struct node *n;
 
 	TAILQ_FOREACH(n, &c->nodes, entry)
 	{
-		if (n->slots > 0 && !link_up(n->link))
+		if (n->slots > 0 && !link_up(n->link) && n->since_us < young)
 			return true;
 	}
 	return TAILQ_EMPTY(&c->nodes);
@@ -245,6 +250,21 @@ static void map_unusable(struct cluster *c, const char *why)
 		return;
 	error_set(&c->unusable, "%s", why);
 	log_warn("cluster_map_unusable", LOG_STR("error", why));
+}
+
+static void on_map(void *data, enum link_result result, const redisReply *reply);
+
+static void ask_for_map(struct cluster *c)
+{
+	if (c->asking || !link_up(c->scout))
+		return;
+	if (c->any_newer)
+		memset(c->newer, 0, sizeof(c->newer));
+	c->any_newer = false;
+	command_clear(&c->scratch);
+	command_str(&c->scratch, "CLUSTER");
+	command_str(&c->scratch, "SLOTS");
+	c->asking = link_send(c->scout, &c->scratch, 0, on_map, c);
 }
 
 static void on_map(void *data, enum link_result result, const redisReply *reply)
@@ -261,24 +281,16 @@ static void on_map(void *data, enum link_result result, const redisReply *reply)
 	} else {
 		forget_unlisted(c);
 		c->unusable.text[0] = '\0';
-		c->stale = false;
+		c->stale = c->any_newer;
 		c->refreshed_us = clock_mono_us();
 		drop_idle_nodes(c);
 		c->events->moved(c->data);
 		if (is_broken(c))
 			send_scout_on(c);
+		else if (c->stale)
+			ask_for_map(c);
 	}
 	tell(c);
-}
-
-static void ask_for_map(struct cluster *c)
-{
-	if (c->asking || !link_up(c->scout))
-		return;
-	command_clear(&c->scratch);
-	command_str(&c->scratch, "CLUSTER");
-	command_str(&c->scratch, "SLOTS");
-	c->asking = link_send(c->scout, &c->scratch, 0, on_map, c);
 }
 
 static void on_scout(void *data, bool up)
@@ -320,8 +332,10 @@ static void give_up(struct call *call)
 
 	reply.len = strlen(call->error.text);
 	call->fn(call->data, lost ? LINK_LOST : LINK_AGAIN, lost ? NULL : &reply);
-	if (call->waited)
-		call->waited(call->data, LINK_LOST, NULL);
+	if (call->waiting.on_replicas)
+		call->waiting.on_replicas(call->data, LINK_LOST, NULL);
+	if (call->waiting.on_disk)
+		call->waiting.on_disk(call->data, LINK_LOST, NULL);
 	call_free(call);
 }
 
@@ -341,13 +355,28 @@ static void redo_later(struct call *call)
 }
 
 static void on_answer(void *data, enum link_result result, const redisReply *reply);
-static void on_waited(void *data, enum link_result result, const redisReply *reply);
+static void on_replicas(void *data, enum link_result result, const redisReply *reply);
+static void on_disk(void *data, enum link_result result, const redisReply *reply);
 
 static void on_asking(void *data, enum link_result result, const redisReply *reply)
 {
 	(void)data;
 	(void)result;
 	(void)reply;
+}
+
+static bool send_call(struct call *call, struct link *to, int deadline_ms)
+{
+	struct waiting w = call->waiting;
+
+	call->pending = 1;
+	if (!w.on_replicas && !w.on_disk)
+		return link_send(to, &call->command, deadline_ms, on_answer, call);
+	w.on_replicas = w.on_replicas ? on_replicas : NULL;
+	w.on_disk = w.on_disk ? on_disk : NULL;
+	call->pending += (w.on_replicas != NULL) + (w.on_disk != NULL);
+	return waiting_send(to, &call->command, deadline_ms, call->cluster->config->link.timeout_ms,
+	                    &w, on_answer, call);
 }
 
 /* False: it cannot be sent now. */
@@ -365,19 +394,11 @@ static bool dispatch(struct call *call)
 		if (!link_send(n->link, &c->scratch, 0, on_asking, c))
 			return false;
 	}
-	if (!link_send(n->link, &call->command, left_ms > 1 ? (int)left_ms : 1, on_answer, call))
+	if (!send_call(call, n->link, left_ms > 1 ? (int)left_ms : 1))
 		return false;
 	n->used_us = clock_mono_us();
 	call->node = n;
 	call->again = false;
-	if (!call->waited)
-		return true;
-	command_clear(&c->scratch);
-	command_str(&c->scratch, "WAIT");
-	command_int(&c->scratch, call->replicas);
-	command_int(&c->scratch, call->wait_ms);
-	call->waits = link_send(n->link, &c->scratch, c->config->link.timeout_ms + call->wait_ms,
-	                        on_waited, call);
 	return true;
 }
 
@@ -396,6 +417,7 @@ static struct node *take_redirect(struct cluster *c, const char *host, const red
 	know(c, n->at.host, n->at.port);
 	give_slot(c, r.slot, n);
 	c->stale = true;
+	c->newer[r.slot] = c->any_newer = true;
 	c->events->moved(c->data);
 	ask_for_map(c);
 	return NULL;
@@ -418,6 +440,17 @@ static bool is_of_slot(enum link_result result, const redisReply *reply)
 	return result == LINK_AGAIN && link_error_find(reply->str, reply->len)->of_slot;
 }
 
+/* One answer more is there. After the last one the call goes, or goes again. */
+static void answered(struct call *call)
+{
+	if (--call->pending > 0)
+		return;
+	if (call->again)
+		again(call);
+	else
+		call_free(call);
+}
+
 static void on_answer(void *data, enum link_result result, const redisReply *reply)
 {
 	struct call *call = data;
@@ -426,29 +459,28 @@ static void on_answer(void *data, enum link_result result, const redisReply *rep
 		error_set(&call->error, "%s", reply->str);
 		call->ask = take_redirect(call->cluster, call->node->at.host, reply);
 		call->again = true;
-		if (!call->waits)
-			again(call);
-		return;
+	} else {
+		call->fn(call->data, result, reply);
 	}
-	call->fn(call->data, result, reply);
-	if (call->waits)
-		return;
-	if (call->waited)
-		call->waited(call->data, LINK_LOST, NULL);
-	call_free(call);
+	answered(call);
 }
 
-static void on_waited(void *data, enum link_result result, const redisReply *reply)
+static void on_replicas(void *data, enum link_result result, const redisReply *reply)
 {
 	struct call *call = data;
 
-	call->waits = false;
-	if (call->again) {
-		again(call);
-		return;
-	}
-	call->waited(call->data, result, reply);
-	call_free(call);
+	if (!call->again)
+		call->waiting.on_replicas(call->data, result, reply);
+	answered(call);
+}
+
+static void on_disk(void *data, enum link_result result, const redisReply *reply)
+{
+	struct call *call = data;
+
+	if (!call->again)
+		call->waiting.on_disk(call->data, result, reply);
+	answered(call);
 }
 
 static void on_redo(struct ev_loop *loop, ev_timer *timer, int events)
@@ -569,8 +601,8 @@ bool cluster_where(const struct cluster *c, unsigned slot, const char **host, in
 	return true;
 }
 
-bool cluster_send(struct cluster *c, struct command *command, int deadline_ms, int64_t replicas,
-                  int wait_ms, link_fn *fn, link_fn *waited, void *data)
+bool cluster_send(struct cluster *c, struct command *command, int deadline_ms,
+                  const struct waiting *w, link_fn *fn, void *data)
 {
 	struct call *call;
 	const char *key;
@@ -588,10 +620,9 @@ bool cluster_send(struct cluster *c, struct command *command, int deadline_ms, i
 	call->until_us = clock_mono_us() +
 	                 (int64_t)(deadline_ms > 0 ? deadline_ms : c->config->link.timeout_ms) *
 	                         1000;
-	call->replicas = replicas;
-	call->wait_ms = wait_ms;
+	if (w)
+		call->waiting = *w;
 	call->fn = fn;
-	call->waited = waited;
 	call->data = data;
 	if (dispatch(call))
 		return true;

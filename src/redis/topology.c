@@ -147,65 +147,16 @@ unsigned topology_lives(const struct topology *t)
 bool topology_send(struct topology *t, struct command *c, int deadline_ms, link_fn *fn, void *data)
 {
 	if (t->cluster)
-		return cluster_send(t->cluster, c, deadline_ms, 0, 0, fn, NULL, data);
+		return cluster_send(t->cluster, c, deadline_ms, NULL, fn, data);
 	return link_send(t->link, c, deadline_ms, fn, data);
 }
 
-/* --- with replicas ------------------------------------------------------------------------------- */
-
-struct waiting {
-	link_fn *fn, *waited;
-	void *data;
-	bool asked; /* WAIT is on its way */
-};
-
-static void on_waited(void *data, enum link_result result, const redisReply *reply)
+bool topology_send_waiting(struct topology *t, struct command *c, const struct waiting *w,
+                           link_fn *fn, void *data)
 {
-	struct waiting w = *(struct waiting *)data;
-
-	mem_free(data);
-	w.waited(w.data, result, reply);
-}
-
-static void on_answered(void *data, enum link_result result, const redisReply *reply)
-{
-	struct waiting *w = data;
-	bool asked = w->asked;
-
-	w->fn(w->data, result, reply);
-	if (!asked)
-		on_waited(w, LINK_LOST, NULL);
-}
-
-bool topology_send_waiting(struct topology *t, struct command *c, int64_t replicas, int ms,
-                           link_fn *fn, link_fn *waited, void *data)
-{
-	struct waiting *w;
-	struct command wait;
-
 	if (t->cluster)
-		return cluster_send(t->cluster, c, 0, replicas, ms, fn, waited, data);
-	w = mem_alloc(sizeof(*w));
-	*w = (struct waiting){fn, waited, data, false};
-	if (!link_send(t->link, c, 0, on_answered, w)) {
-		mem_free(w);
-		return false;
-	}
-	command_init(&wait);
-	command_str(&wait, "WAIT");
-	command_int(&wait, replicas);
-	command_int(&wait, ms);
-	/* where this fails the link is lost, and on_answered will be told so */
-	/* (with a longer deadline: what is behind it has its time from when it was answered) */
-	w->asked = link_send(t->link, &wait, t->config.link.timeout_ms + ms, on_waited, w);
-	command_free(&wait);
-	return true;
-}
-
-bool topology_has_replicas(enum link_result result, const redisReply *reply, int64_t replicas)
-{
-	return result == LINK_OK && reply->type == REDIS_REPLY_INTEGER &&
-	       reply->integer >= replicas;
+		return cluster_send(t->cluster, c, 0, w, fn, data);
+	return waiting_send(t->link, c, 0, t->config.link.timeout_ms, w, fn, data);
 }
 
 void topology_send_everywhere(struct topology *t, struct command *c, link_fn *fn, void *data)

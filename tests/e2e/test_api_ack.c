@@ -141,15 +141,6 @@ static void test_waits_in_a_row(void **state)
 	fleet_end(w->fleet, a.process);
 }
 
-static bool has_waitaof(struct redis_server *redis)
-{
-	redisReply *r = redis_server_cmd(redis, "COMMAND INFO WAITAOF");
-	bool yes = r->elements == 1 && r->element[0]->type == REDIS_REPLY_ARRAY;
-
-	freeReplyObject(r);
-	return yes;
-}
-
 /* On the disk; where the server cannot say so, or has no append-only file, nothing is answered 202. */
 static void test_fsync(void **state)
 {
@@ -159,7 +150,7 @@ static void test_fsync(void **state)
 	struct api_process a = api_start(f, (const char *const[]){"ACK_FSYNC=1", NULL});
 
 	(void)state;
-	if (has_waitaof(redis)) {
+	if (redis_server_knows(redis, "WAITAOF")) {
 		api_expect(&a, 202, "POST", API_SEND, API_MAIL("disk"));
 		api_expect(&a, 200, "GET", "/readyz", NULL);
 		/* as if the machine's power had failed */

@@ -90,8 +90,7 @@ static void test_reshard_and_failover(void **state)
 			continue;
 		push(p, &pushed, pushed + MAILS / 8, 1);
 		struct process *reshard = cluster_reshard(c, owner, to, 1500);
-		assert_int_equal(process_wait(reshard, 0), 0);
-		process_free(reshard);
+		cluster_reshard_end(reshard);
 	}
 	push(p, &pushed, MAILS * 3 / 4, 1);
 	kill_owner(c);
@@ -134,7 +133,8 @@ static void test_api_and_command_line(void **state)
 	fleet_set(f, "RATE_LIMIT_MAX_REQUESTS=1000000");
 	fleet_worker(f, NULL);
 	api = api_start(f, NULL);
-	reshard = cluster_reshard(c, from, to, 5461);
+	/* all but the last: a master without any becomes a replica, at which valkey-cli stumbles */
+	reshard = cluster_reshard(c, from, to, 5460);
 	while (process_running(reshard)) {
 		char *job;
 
@@ -150,8 +150,7 @@ static void test_api_and_command_line(void **state)
 		free(job);
 		posted++;
 	}
-	assert_int_equal(process_wait(reshard, 0), 0);
-	process_free(reshard);
+	cluster_reshard_end(reshard);
 	assert_int_equal(cluster_owner(c, to, queues[0]), to);
 	patient_wait_empty(p, queues[0]);
 	check(p, record, (size_t)posted);

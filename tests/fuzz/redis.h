@@ -231,22 +231,27 @@ bool topology_send(struct topology *t, struct command *c, int deadline_ms, link_
 	return fuzz_send(t, c, fn, data);
 }
 
-bool topology_send_waiting(struct topology *t, struct command *c, int64_t replicas, int ms,
-                           link_fn *fn, link_fn *waited, void *data)
+bool topology_send_waiting(struct topology *t, struct command *c, const struct waiting *w,
+                           link_fn *fn, void *data)
 {
-	struct command wait;
+	static const char *const names[] = {"WAIT", "WAITAOF"};
+	link_fn *const told[] = {w->on_replicas, w->on_disk};
 	bool sent = fuzz_send(t, c, fn, data);
 
-	command_init(&wait);
-	command_str(&wait, "WAIT");
-	command_int(&wait, replicas);
-	command_int(&wait, ms);
-	FUZZ_REQUIRE(!sent || fuzz_send(t, &wait, waited, data));
-	command_free(&wait);
+	for (int i = 0; sent && i < 2; i++) {
+		struct command question;
+
+		if (!told[i])
+			continue;
+		command_init(&question);
+		command_str(&question, names[i]);
+		FUZZ_REQUIRE(fuzz_send(t, &question, told[i], data));
+		command_free(&question);
+	}
 	return sent;
 }
 
-bool topology_has_replicas(enum link_result result, const redisReply *reply, int64_t replicas)
+bool waiting_has_replicas(enum link_result result, const redisReply *reply, int64_t replicas)
 {
 	return result == LINK_OK && reply->type == REDIS_REPLY_INTEGER &&
 	       reply->integer >= replicas;

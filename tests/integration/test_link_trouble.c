@@ -68,8 +68,8 @@ static void test_busy_server(void **state)
 	struct link_world *w = link_world_up((const char *const[]){"--lua-time-limit", "50", NULL});
 	long long id = client_id(w);
 	struct process *slow = process_start(
-		(const char *const[]){"redis-cli", "-s", redis_server_socket(w->server), "EVAL",
-	                              "while true do end", "0", NULL},
+		(const char *const[]){redis_server_cli(), "-s", redis_server_socket(w->server),
+	                              "EVAL", "while true do end", "0", NULL},
 		NULL);
 	wait_until(says_busy, w->server, 0);
 	const struct link_world_answer *a = link_world_ask(w, "PING");

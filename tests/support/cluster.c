@@ -14,6 +14,9 @@
 #include "support/process.h"
 #include "support/wait.h"
 
+#define MAX_ARGS 24
+#define MAX_SAID 1000 /* of what redis-cli says are shown */
+
 struct cluster_world {
 	struct redis_server *nodes[CLUSTER_NODES];
 	char addresses[CLUSTER_NODES][32];
@@ -22,7 +25,7 @@ struct cluster_world {
 
 static void run_cli(const char *const *arguments)
 {
-	const char *argv[32] = {"redis-cli"};
+	const char *argv[32] = {redis_server_cli()};
 	char *out = NULL, *err = NULL;
 	size_t n = 1;
 
@@ -58,13 +61,23 @@ static bool is_whole(void *arg)
 
 struct cluster_world *cluster_start(void)
 {
+	return cluster_start_with(NULL);
+}
+
+struct cluster_world *cluster_start_with(const char *const *extra_args)
+{
 	struct cluster_world *c = calloc(1, sizeof(*c));
 	const char *arguments[CLUSTER_NODES + 6] = {"--cluster", "create"};
+	const char *args[MAX_ARGS] = {"--cluster-node-timeout", "2000",
+	                              "--repl-diskless-sync-delay", "0"};
 
 	assert_non_null(c);
+	for (size_t i = 0; extra_args && extra_args[i]; i++) {
+		assert_true(4 + i + 1 < MAX_ARGS);
+		args[4 + i] = extra_args[i];
+	}
 	for (int i = 0; i < CLUSTER_NODES; i++) {
-		c->nodes[i] = redis_server_start_node((const char *const[]){
-			"--cluster-node-timeout", "2000", "--repl-diskless-sync-delay", "0", NULL});
+		c->nodes[i] = redis_server_start_node(args);
 		snprintf(c->addresses[i], sizeof(c->addresses[i]), "127.0.0.1:%d",
 		         redis_server_port(c->nodes[i]));
 		arguments[2 + i] = c->addresses[i];
@@ -117,6 +130,20 @@ int cluster_owner(const struct cluster_world *c, int asked, const char *key)
 	return owner;
 }
 
+void cluster_move_slot(const struct cluster_world *c, const char *key, int from, int to)
+{
+	char *from_id = redis_server_text(c->nodes[from], "CLUSTER MYID");
+	char *to_id = redis_server_text(c->nodes[to], "CLUSTER MYID");
+	int slot = (int)keys_slot(key, strlen(key));
+
+	redis_server_do(c->nodes[to], "CLUSTER SETSLOT %d IMPORTING %s", slot, from_id);
+	redis_server_do(c->nodes[from], "CLUSTER SETSLOT %d MIGRATING %s", slot, to_id);
+	redis_server_do(c->nodes[to], "CLUSTER SETSLOT %d NODE %s", slot, to_id);
+	redis_server_do(c->nodes[from], "CLUSTER SETSLOT %d NODE %s", slot, to_id);
+	free(from_id);
+	free(to_id);
+}
+
 struct process *cluster_reshard(const struct cluster_world *c, int from, int to, int n)
 {
 	char *from_id = redis_server_text(c->nodes[from], "CLUSTER MYID");
@@ -124,7 +151,7 @@ struct process *cluster_reshard(const struct cluster_world *c, int from, int to,
 	struct process *p;
 
 	snprintf(slots, sizeof(slots), "%d", n);
-	p = process_start((const char *const[]){"redis-cli", "--cluster", "reshard",
+	p = process_start((const char *const[]){redis_server_cli(), "--cluster", "reshard",
 	                                        c->addresses[to], "--cluster-from", from_id,
 	                                        "--cluster-to", to_id, "--cluster-slots", slots,
 	                                        "--cluster-yes", NULL},
@@ -132,4 +159,18 @@ struct process *cluster_reshard(const struct cluster_world *c, int from, int to,
 	free(from_id);
 	free(to_id);
 	return p;
+}
+
+void cluster_reshard_end(struct process *reshard)
+{
+	int code = process_wait(reshard, 0);
+
+	if (code != 0) {
+		char *out = process_stdout(reshard), *err = process_stderr(reshard);
+		size_t n = strlen(out);
+
+		fail_msg("the reshard ended with %d: … %s%s", code,
+		         n > MAX_SAID ? out + n - MAX_SAID : out, err);
+	}
+	process_free(reshard);
 }

@@ -129,6 +129,12 @@ static const char *binary(void)
 	return given && *given ? given : "redis-server";
 }
 
+const char *redis_server_cli(void)
+{
+	const char *given = getenv("REDIS_CLI");
+	return given && *given ? given : "redis-cli";
+}
+
 /* A Sentinel wants a file that it can write to. */
 static void run_sentinel(struct redis_server *s)
 {
@@ -470,4 +476,13 @@ long long redis_server_info(struct redis_server *s, const char *section, const c
 	free(name);
 	free(info);
 	return n;
+}
+
+bool redis_server_knows(struct redis_server *s, const char *command)
+{
+	redisReply *r = redis_server_cmd(s, "COMMAND INFO %s", command);
+	bool yes = r->elements == 1 && r->element[0]->type == REDIS_REPLY_ARRAY;
+
+	freeReplyObject(r);
+	return yes;
 }

@@ -1,7 +1,8 @@
 /* redis_server.h - a real redis-server of the test's own.
  *
  * In a directory of its own under tmpdir(), on a unix socket, with nothing persisted unless asked
- * for; REDIS_SERVER in the environment names another binary than `redis-server`. It answers PING
+ * for; REDIS_SERVER in the environment names another binary than `redis-server`, REDIS_CLI another than
+ * `redis-cli`. It answers PING
  * when start returns, and dies with the test program. What cannot be done fails the running test.
  *
  *     struct redis_server *r = redis_server_start(NULL);
@@ -44,6 +45,11 @@ const char *redis_server_tcp_url(
 const char *redis_server_socket(const struct redis_server *s); /* the path, for redis-cli -s */
 int redis_server_port(const struct redis_server *s);           /* 0 without one */
 struct process *redis_server_process(struct redis_server *s);  /* NULL while it does not run */
+
+/* Has it this command? (Older ones have no WAITAOF.) */
+bool redis_server_knows(struct redis_server *s, const char *command);
+/* The name of its command line. */
+const char *redis_server_cli(void);
 
 /* Life and death. The data that it persists (as the arguments say) outlives stop and kill. */
 void redis_server_stop(struct redis_server *s); /* SIGTERM: saves if it persists at all */

@@ -1,5 +1,6 @@
 #include "support/wire.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -308,6 +309,23 @@ static void wake_up(struct wire *w)
 
 /* ---- the interface --------------------------------------------------------------------------- */
 
+static void listen_at(struct wire *w, int family, const struct sockaddr *a, socklen_t len)
+{
+	w->listener = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	assert_true(w->listener >= 0);
+	assert_int_equal(bind(w->listener, a, len), 0);
+	assert_int_equal(listen(w->listener, MAX_PAIRS), 0);
+}
+
+static void begin(struct wire *w, const char *server_socket)
+{
+	w->server = strdup(server_socket);
+	assert_int_equal(pipe2(w->wake, O_CLOEXEC | O_NONBLOCK), 0);
+	pthread_mutex_init(&w->lock, NULL);
+	(void)script_get(SCRIPT_CLAIM); /* computed once, before the thread asks */
+	assert_int_equal(pthread_create(&w->thread, NULL, run, w), 0);
+}
+
 struct wire *wire_start(const char *server_socket)
 {
 	struct wire *w = calloc(1, sizeof(*w));
@@ -315,17 +333,24 @@ struct wire *wire_start(const char *server_socket)
 
 	assert_non_null(w);
 	w->path = tmpdir_name("wire");
-	w->server = strdup(server_socket);
 	assert_true(asprintf(&w->url, "unix://%s", w->path) > 0);
 	snprintf(a.sun_path, sizeof(a.sun_path), "%s", w->path);
-	w->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	assert_true(w->listener >= 0);
-	assert_int_equal(bind(w->listener, (struct sockaddr *)&a, sizeof(a)), 0);
-	assert_int_equal(listen(w->listener, MAX_PAIRS), 0);
-	assert_int_equal(pipe2(w->wake, O_CLOEXEC | O_NONBLOCK), 0);
-	pthread_mutex_init(&w->lock, NULL);
-	(void)script_get(SCRIPT_CLAIM); /* computed once, before the thread asks */
-	assert_int_equal(pthread_create(&w->thread, NULL, run, w), 0);
+	listen_at(w, AF_UNIX, (struct sockaddr *)&a, sizeof(a));
+	begin(w, server_socket);
+	return w;
+}
+
+struct wire *wire_start_tcp(const char *server_socket)
+{
+	struct wire *w = calloc(1, sizeof(*w));
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(a);
+
+	assert_non_null(w);
+	listen_at(w, AF_INET, (struct sockaddr *)&a, sizeof(a));
+	assert_int_equal(getsockname(w->listener, (struct sockaddr *)&a, &len), 0);
+	assert_true(asprintf(&w->url, "127.0.0.1:%d", ntohs(a.sin_port)) > 0);
+	begin(w, server_socket);
 	return w;
 }
 
@@ -344,7 +369,8 @@ void wire_free(struct wire *w)
 	close(w->listener);
 	close(w->wake[0]);
 	close(w->wake[1]);
-	tmpdir_remove(w->path);
+	if (w->path)
+		tmpdir_remove(w->path);
 	pthread_mutex_destroy(&w->lock);
 	free(w->path);
 	free(w->url);

@@ -25,6 +25,8 @@ enum wire_side { WIRE_REQUEST, WIRE_REPLY };
 struct wire;
 
 struct wire *wire_start(const char *server_socket) MUST_CHECK;
+/* The same at a free port of 127.0.0.1; its URL is only host:port. */
+struct wire *wire_start_tcp(const char *server_socket) MUST_CHECK;
 void wire_free(struct wire *w);             /* NULL is fine */
 const char *wire_url(const struct wire *w); /* unix:///… */
 
