@@ -25,6 +25,7 @@
 #include "provider/carriers.h"
 #include "redis/topology.h"
 
+struct tracer;
 struct worker;
 
 struct api {
@@ -44,9 +45,11 @@ struct api {
 	struct readiness readiness;
 	struct pulse pulse;
 	struct auth auth;
+	struct tracer *tracer; /* NULL: no traces */
 	struct command command; /* of whatever is sent at once */
 	int64_t started_at; /* mono clock, µs */
 	bool draining;
+	int64_t stop_by; /* mono clock, µs: the end of the grace */
 	ev_prepare flush;
 	ev_timer grace;
 	ev_signal on_term, on_int;

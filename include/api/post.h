@@ -13,6 +13,7 @@
 #include "base/options.h"
 #include "fleet/queue_set.h"
 #include "mail/message.h"
+#include "mail/trace_context.h"
 #include "provider/carriers.h"
 #include "redis/keys.h"
 #include "redis/link.h"
@@ -42,6 +43,8 @@ struct post {
 	char *to, *subject;              /* cut */
 	int64_t send_at, delay;
 	const struct queue_keys *queue;
+	struct trace_context trace; /* of its span (send_trace.h); trace_id "": none */
+	char *traceparent;          /* the job's own; NULL: it names none, or none that is valid */
 	/* accept_add's */
 	char *status_key;
 	unsigned slot; /* of status_key (topology_slot) */
@@ -64,12 +67,13 @@ TAILQ_HEAD(post_list, post);
 
 /* Checks one mail as it came (HTTP-API's limits on top of the job's) and makes it ready to be taken.
  * header_key: from the request's head, or NULL. Never NULL; outcome POST_INVALID tells that it is not
- * valid. */
-struct post *post_new(const char *text, size_t len, const char *header_key, const struct options *o,
-                      const struct queue_set *queues, const struct carriers *carriers) MUST_CHECK;
+ * valid. trace: goes into a payload that names no traceparent; NULL: nothing does. */
+struct post *post_new(const char *text, size_t len, const char *header_key, const struct trace_context *trace,
+                      const struct options *o, const struct queue_set *queues,
+                      const struct carriers *carriers) MUST_CHECK;
 /* The same without the limits that are only for clients: of the key's length, and so on. */
-struct post *post_new_trusted(const char *text, size_t len, const struct options *o,
-                              const struct queue_set *queues) MUST_CHECK;
+struct post *post_new_trusted(const char *text, size_t len, const struct trace_context *trace,
+                              const struct options *o, const struct queue_set *queues) MUST_CHECK;
 void post_free(struct post *p); /* NULL is fine */
 /* What is read of a mail's status, in the order of accept.lua's answer. */
 #define POST_STATUS_FIELDS 7

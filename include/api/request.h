@@ -22,6 +22,7 @@
 
 struct api;
 struct route;
+struct send_trace;
 struct stream;
 struct visitor;
 struct MHD_Connection;
@@ -42,6 +43,7 @@ struct request {
 	char *param;               /* what stands for the * of the route, decoded; NULL: none */
 	struct buf body;
 	void *data; /* the route's own; mem_free'd with the request */
+	struct send_trace *trace; /* of one that brings mail in; NULL: none */
 	int64_t began_at; /* mono clock, µs */
 	char client[REQUEST_MAX_CLIENT]; /* who is limited: "key:shop", "ip:192.0.2.1" */
 	bool head_seen, running, suspended, close;

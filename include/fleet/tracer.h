@@ -24,6 +24,7 @@
 #define TRACER_MAX_BYTES ((size_t)8 << 20) /* of spans that wait */
 #define TRACER_MAX_BATCH ((size_t)1 << 20) /* bytes after which a batch goes, whatever its spans */
 #define TRACER_MAX_SPAN 8192               /* a larger one is dropped */
+#define TRACER_MAX_GRACE_MS 5000           /* a process that ends waits no longer for its last spans */
 #define TRACER_MAX_PAUSE_MS 300000         /* a collector's Retry-After is believed up to this */
 
 struct tracer;
@@ -35,11 +36,13 @@ struct tracer_counts {
 	uint64_t failed;   /* it could not be reached, or has refused them */
 };
 
-/* *out: NULL when traces are off, which is no error. instance: this process's name, copied. */
+/* *out: NULL when traces are off, which is no error. instance: this process's name; NULL: host and process id. */
 bool tracer_open(struct tracer **out, struct ev_loop *loop, const struct options *o, const char *instance,
                  struct error *err) MUST_CHECK;
 /* Sends what waits: runs the loop for that, at most so long, and tries nothing twice. NULL is fine. */
 void tracer_close(struct tracer *t, int64_t grace_ms);
+/* For that: what is left of a grace that ends at stop_by (mono clock, µs; 0: there is none), at most TRACER_MAX_GRACE_MS. */
+int64_t tracer_spare_ms(int64_t stop_by);
 
 /* Is the trace recorded? parent: NULL when it begins here (sampler.h). */
 bool tracer_takes(const struct tracer *t, const char *trace_id, const struct trace_context *parent) MUST_CHECK;

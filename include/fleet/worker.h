@@ -31,7 +31,6 @@
 #include "redis/topology.h"
 
 #define WORKER_MAX_GATES (4 * REGISTRY_MAX) /* also those that a reload retired and that still deliver */
-#define WORKER_MAX_FLUSH_MS 5000   /* how long a worker that has ended waits for the collector of its traces */
 #define WORKER_MAX_HOLD_US 5000000 /* how long a provider may hold a last byte: servers hang up after 10 s */
 
 struct worker {

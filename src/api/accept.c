@@ -122,7 +122,9 @@ static bool read_verdict(struct post *p, const redisReply *list)
 	} else if (strcmp(verdict, "conflict") == 0) {
 		done(p, POST_CONFLICT, LINK_OK);
 	} else {
-		log_error("accept_failed", LOG_STR("key", p->key), LOG_STR("error", verdict));
+		log_error(
+			"accept_failed", LOG_STR("key", p->key), LOG_STR("error", verdict),
+			LOG_STR("trace_id", *p->trace.trace_id != '\0' ? p->trace.trace_id : NULL));
 		done(p, POST_UNAVAILABLE, LINK_ERROR);
 	}
 	return false;

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "fleet/tracer.h"
 #include "mail/message.h"
 
 #define SPARE_FILES 64 /* for Redis, logs, and so on */
@@ -52,11 +53,13 @@ static void api_on_stop(struct ev_loop *loop, ev_signal *signal, int events)
 
 	(void)events;
 	if (api->draining) {
+		api->stop_by = clock_mono_us();
 		ev_break(loop, EVBREAK_ALL);
 		return;
 	}
 	api->draining = true;
 	log_info("draining", LOG_INT("connections", (int64_t)server_connections(api->server)));
+	api->stop_by = clock_mono_us() + api->options->drain_timeout * 1000000;
 	server_quiesce(api->server);
 	waiters_close(&api->waiters);
 	pulse_close(&api->pulse);
@@ -149,6 +152,11 @@ static bool api_start(struct api *api, const struct topology_config *redis, stru
 		log_warn("loopback_only", LOG_STR("host", config.host),
 		         LOG_STR("error",
 		                 "nothing protects the API, so only this machine can reach it"));
+	if (!tracer_open(&api->tracer, api->loop, o, NULL, err)) {
+		mem_free_secret(key);
+		mem_free(certificate);
+		return false;
+	}
 	raise_file_limit();
 	config.certificate = certificate;
 	config.key = key;
@@ -157,8 +165,10 @@ static bool api_start(struct api *api, const struct topology_config *redis, stru
 		mem_wipe(key, strlen(key));
 	mem_free(key);
 	mem_free(certificate);
-	if (api->server == NULL)
+	if (api->server == NULL) {
+		tracer_close(api->tracer, 0);
 		return false;
+	}
 	api->redis = topology_open(api->loop, redis, api_on_redis, api);
 	api_watch(api);
 	log_info("api_started", LOG_STR("host", *config.host != '\0' ? config.host : "*"),
@@ -179,6 +189,7 @@ static void api_end(struct api *api)
 	carriers_close(api->carriers);
 	server_close(api->server);
 	pulse_free(&api->pulse);
+	tracer_close(api->tracer, tracer_spare_ms(api->stop_by));
 	command_free(&api->command);
 	auth_free(&api->auth);
 	log_info("api_ended", LOG_INT("port", 0));

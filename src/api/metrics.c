@@ -283,7 +283,7 @@ static void write_process(struct exposition *x, const struct api *api, bool up)
 		          "Mails in the hands of this process, a worker.",
 		          (int64_t)worker_tasks(api->worker));
 	write_redis(x, api, up);
-	write_traces(x, api->worker ? worker_tracer(api->worker) : NULL);
+	write_traces(x, api->worker ? worker_tracer(api->worker) : api->tracer);
 	write_one(x, "postrider_http_connections", EXPOSITION_GAUGE,
 	          "Connections of HTTP clients, of this process.",
 	          (int64_t)server_connections(api->server));

@@ -16,6 +16,7 @@
 #include "redis/value.h"
 
 #define KEY_NAME "idempotencyKey"
+#define TRACE_NAME "traceparent"
 #define FAULT_BYTES 65536
 #define SHOWN_BYTES 60 /* of `to` and `subject` in the status */
 #define MAX_DETAILS 64
@@ -195,40 +196,73 @@ static void refuse_with(struct post *p, const char *text, size_t len, const char
 	cJSON_Delete(tree);
 }
 
-/* The payload as it is pushed. A key that came in the head is put into it. */
-static bool take_payload(struct post *p, const char *text, size_t len, const char *header_key)
+/* What was not in it, and then the rest of the object. NULL: without that. */
+static void put_before(struct post *p, const char *rest, size_t len, const char *key,
+                       const char *traceparent)
+{
+	struct buf payload;
+
+	buf_init(&payload, len + 8192);
+	buf_add_char(&payload, '{');
+	if (key != NULL) {
+		buf_add_str(&payload, "\"" KEY_NAME "\":");
+		buf_add_json(&payload, key, strlen(key));
+		buf_add_char(&payload, ',');
+	}
+	if (traceparent != NULL) {
+		buf_add_str(&payload, "\"" TRACE_NAME "\":");
+		buf_add_json(&payload, traceparent, strlen(traceparent));
+		buf_add_char(&payload, ',');
+	}
+	buf_add(&payload, rest, len);
+	p->len = payload.len;
+	p->payload = buf_take(&payload);
+}
+
+/* The payload as it is pushed. A key that came in the head is put into it, and a traceparent, which it does not name. */
+static bool take_payload(struct post *p, const char *text, size_t len, const char *header_key,
+                         const char *traceparent)
 {
 	const char *brace = memchr(text, '{', len);
-	struct buf payload;
 	struct error err;
 	cJSON *tree;
 
-	if (header_key == NULL || brace == NULL) {
+	if ((header_key == NULL && traceparent == NULL) || brace == NULL) {
 		p->payload = mem_strndup(text, len);
 		p->len = len;
 		return true;
 	}
-	if (memmem(text, len, KEY_NAME, strlen(KEY_NAME)) == NULL &&
-	    memchr(text, '\\', len) == NULL) {
-		buf_init(&payload, len + 8192);
-		buf_add_str(&payload, "{\"" KEY_NAME "\":");
-		buf_add_json(&payload, header_key, strlen(header_key));
-		buf_add_char(&payload, ',');
-		buf_add(&payload, brace + 1, len - (size_t)(brace + 1 - text));
-		p->len = payload.len;
-		p->payload = buf_take(&payload);
+	if (header_key == NULL || (memmem(text, len, KEY_NAME, strlen(KEY_NAME)) == NULL &&
+	                           memchr(text, '\\', len) == NULL)) {
+		put_before(p, brace + 1, len - (size_t)(brace + 1 - text), header_key, traceparent);
 		return true;
 	}
 	/* It may name the key, as null, or under an escaped name. */
 	tree = json_parse(text, len, &err);
 	cJSON_DeleteItemFromObjectCaseSensitive(tree, KEY_NAME);
-	if (cJSON_AddStringToObject(tree, KEY_NAME, header_key) != NULL)
+	if (cJSON_AddStringToObject(tree, KEY_NAME, header_key) != NULL &&
+	    (traceparent == NULL || cJSON_AddStringToObject(tree, TRACE_NAME, traceparent) != NULL))
 		p->payload = cJSON_PrintUnformatted(tree);
 	cJSON_Delete(tree);
 	if (p->payload == NULL)
 		return false;
 	p->len = strlen(p->payload);
 	return true;
+}
+
+/* What goes into the payload, in `text`; NULL: nothing. */
+static const char *take_trace(struct post *p, const struct job *job,
+                              const struct trace_context *trace, char text[TRACE_PARENT_LEN + 1])
+{
+	if (trace == NULL)
+		return NULL;
+	p->trace = *trace;
+	if (*job->traceparent != '\0')
+		p->traceparent = mem_strdup(job->traceparent);
+	if (job->names_traceparent)
+		return NULL;
+	trace_context_write(trace, text);
+	return text;
 }
 
 static void take_job(struct post *p, const struct job *job, const char *key,
@@ -259,9 +293,10 @@ static void add_refusal(struct details *d, const struct carriers *carriers, cons
 
 /* carriers NULL: one that is trusted. */
 static struct post *post_read(const char *text, size_t len, const char *header_key,
-                              const struct options *o, const struct queue_set *queues,
-                              const struct carriers *carriers)
+                              const struct trace_context *trace, const struct options *o,
+                              const struct queue_set *queues, const struct carriers *carriers)
 {
+	char traceparent[TRACE_PARENT_LEN + 1];
 	struct post *p = mem_zalloc(sizeof(*p));
 	struct details details = {.n = 0};
 	struct buf faults;
@@ -298,22 +333,24 @@ static struct post *post_read(const char *text, size_t len, const char *header_k
 	}
 	if (details.n > 0)
 		refuse(p, &details);
-	else if (take_payload(p, text, len, *job->key == '\0' ? header_key : NULL))
+	else if (take_payload(p, text, len, *job->key == '\0' ? header_key : NULL,
+	                      take_trace(p, job, trace, traceparent)))
 		take_job(p, job, key, queues);
 	job_free(job);
 	return p;
 }
 
-struct post *post_new(const char *text, size_t len, const char *header_key, const struct options *o,
+struct post *post_new(const char *text, size_t len, const char *header_key,
+                      const struct trace_context *trace, const struct options *o,
                       const struct queue_set *queues, const struct carriers *carriers)
 {
-	return post_read(text, len, header_key, o, queues, carriers);
+	return post_read(text, len, header_key, trace, o, queues, carriers);
 }
 
-struct post *post_new_trusted(const char *text, size_t len, const struct options *o,
-                              const struct queue_set *queues)
+struct post *post_new_trusted(const char *text, size_t len, const struct trace_context *trace,
+                              const struct options *o, const struct queue_set *queues)
 {
-	return post_read(text, len, NULL, o, queues, NULL);
+	return post_read(text, len, NULL, trace, o, queues, NULL);
 }
 
 void post_free(struct post *p)
@@ -325,6 +362,7 @@ void post_free(struct post *p)
 	mem_free(p->status_key);
 	mem_free(p->to);
 	mem_free(p->subject);
+	mem_free(p->traceparent);
 	mem_free(p->faults);
 	mem_free(p);
 }

@@ -7,6 +7,7 @@
 #include "api/api.h"
 #include "api/post.h"
 #include "api/send.h"
+#include "api/send_trace.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "mail/json.h"
@@ -35,7 +36,7 @@ static char *make_key(const char *key)
 	return mem_printf("%.*s" MARK "%" PRId64, (int)n, key, clock_wall_ms());
 }
 
-static struct post *make_post(const struct request *r, const char *text, size_t len)
+static struct post *make_post(struct request *r, const char *text, size_t len)
 {
 	static const char *const dropped[] = {"idempotencyKey", "sendAt", "delay", "expiresAt"};
 	char *key = make_key(r->param), *payload = NULL;
@@ -50,7 +51,8 @@ static struct post *make_post(const struct request *r, const char *text, size_t 
 	cJSON_Delete(job);
 	mem_free(key);
 	if (payload != NULL)
-		p = post_new_trusted(payload, strlen(payload), r->api->options, r->api->queues);
+		p = post_new_trusted(payload, strlen(payload), send_trace_next(r), r->api->options,
+		                     r->api->queues);
 	mem_free(payload);
 	return p;
 }
@@ -68,6 +70,7 @@ static void on_content(void *data, enum link_result result, const redisReply *re
 		gone(r);
 		return;
 	}
+	send_trace_begin(r);
 	p = make_post(r, reply->str, reply->len);
 	if (p != NULL)
 		send_post(r, p);

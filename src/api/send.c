@@ -8,6 +8,7 @@
 #include "api/api.h"
 #include "api/json.h"
 #include "api/prefer.h"
+#include "api/send_trace.h"
 #include "base/mem.h"
 #include "mail/json.h"
 #include "provider/jsonw.h"
@@ -166,6 +167,7 @@ static void on_done(struct post *p)
 {
 	struct send *s = p->data;
 
+	send_trace_mail(s->request, p);
 	if (--s->left == 0)
 		answer(s);
 }
@@ -246,8 +248,9 @@ void send_run(struct request *r)
 {
 	char *key = key_of_head(r);
 
-	send_post(r, post_new(buf_str(&r->body), r->body.len, key, r->api->options, r->api->queues,
-	                      r->api->carriers));
+	send_trace_begin(r);
+	send_post(r, post_new(buf_str(&r->body), r->body.len, key, send_trace_next(r),
+	                      r->api->options, r->api->queues, r->api->carriers));
 	mem_free(key);
 }
 
@@ -258,7 +261,8 @@ static void add_mail(struct send *s, size_t i, const cJSON *mail)
 
 	if (text == NULL)
 		text = mem_strdup("");
-	s->posts[i] = post_new(text, strlen(text), NULL, api->options, api->queues, api->carriers);
+	s->posts[i] = post_new(text, strlen(text), NULL, send_trace_next(s->request), api->options,
+	                       api->queues, api->carriers);
 	mem_free(text);
 }
 
@@ -272,6 +276,7 @@ void send_run_bulk(struct request *r)
 	struct send *s;
 	size_t i = 0;
 
+	send_trace_begin(r);
 	if (tree == NULL) {
 		snprintf(text, sizeof(text), "The body is %s",
 		         r->body.len > 0 ? err.text : "empty");

@@ -12,6 +12,7 @@
 
 #include "api/api.h"
 #include "api/route.h"
+#include "api/send_trace.h"
 #include "api/stream.h"
 #include "api/traffic.h"
 #include "base/clock.h"
@@ -239,6 +240,7 @@ static void on_completed(void *data, struct MHD_Connection *c, void **context,
 	          LOG_STR("route", r->route != NULL ? r->route->path : NULL),
 	          LOG_INT("status", r->status), LOG_INT("us", clock_mono_us() - r->began_at));
 	traffic_note(s->traffic, r->route, r->status);
+	send_trace_end(r);
 	r->visitor->receiving = false;
 	visitor_wait(r->visitor);
 	s->bodies -= r->body.len;

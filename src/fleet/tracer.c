@@ -1,7 +1,9 @@
 #include "fleet/tracer.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -332,9 +334,15 @@ bool tracer_open(struct tracer **out, struct ev_loop *loop, const struct options
                  const char *instance, struct error *err)
 {
 	struct trace_config config;
+	char host[64] = "", name[96];
 	struct tracer *t;
 
 	*out = NULL;
+	if (instance == NULL) {
+		(void)gethostname(host, sizeof(host) - 1);
+		snprintf(name, sizeof(name), "%s-%d", host, (int)getpid());
+		instance = name;
+	}
 	if (!check_roots(o->otlp_certificate, err) || !trace_config_read(&config, o, instance, err))
 		return false;
 	if (config.url == NULL)
@@ -382,6 +390,15 @@ static void flush(struct tracer *t, int64_t grace_ms)
 	while (!TAILQ_EMPTY(&t->sealed) && !t->late)
 		ev_run(t->loop, EVRUN_ONCE);
 	ev_timer_stop(t->loop, &grace);
+}
+
+int64_t tracer_spare_ms(int64_t stop_by)
+{
+	int64_t left = stop_by > 0 ? (stop_by - clock_mono_us()) / 1000 : TRACER_MAX_GRACE_MS;
+
+	if (left < 0)
+		return 0;
+	return left < TRACER_MAX_GRACE_MS ? left : TRACER_MAX_GRACE_MS;
 }
 
 void tracer_close(struct tracer *t, int64_t grace_ms)

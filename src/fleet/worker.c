@@ -549,18 +549,6 @@ static bool worker_start(struct worker *w, struct error *err)
 	return ok;
 }
 
-/* How long the last spans may take, ms: of the grace what is left. */
-static int64_t worker_spare_ms(const struct worker *w)
-{
-	int64_t left = worker_tasks(w) > 0 ? 0
-	               : w->stop_by > 0    ? (w->stop_by - clock_mono_us()) / 1000
-	                                   : WORKER_MAX_FLUSH_MS;
-
-	if (left < 0)
-		return 0;
-	return left < WORKER_MAX_FLUSH_MS ? left : WORKER_MAX_FLUSH_MS;
-}
-
 static void worker_stop(struct worker *w)
 {
 	bool opened = ev_is_active(&w->tick);
@@ -577,7 +565,7 @@ static void worker_stop(struct worker *w)
 		topology_close(w->redis);
 	if (opened && w->guest)
 		w->guest->close(w->guest->data);
-	tracer_close(w->tracer, worker_spare_ms(w));
+	tracer_close(w->tracer, worker_tasks(w) > 0 ? 0 : tracer_spare_ms(w->stop_by));
 	for (size_t i = 0; i < w->n_queues; i++)
 		queue_free(w->queues[i]);
 	for (size_t i = 0; i < w->n_gates; i++)

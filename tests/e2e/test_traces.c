@@ -1,5 +1,4 @@
-/* Traces: which spans a mail gives, how they hang together, and what a collector that is slow, away or unwilling does to
- * mail (nothing). */
+/* Traces: which spans a mail gives, how they hang together, which mails are traced. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -15,10 +14,8 @@
 #include "support/hook_log.h"
 #include "support/http_server.h"
 #include "support/npm.h"
-#include "support/port.h"
 #include "support/process.h"
 #include "support/sink.h"
-#include "support/smtp_secure.h"
 #include "support/span_log.h"
 #include "support/tmpdir.h"
 #include "support/wait.h"
@@ -54,32 +51,6 @@ static int clear(void **state)
 	(void)state;
 	http_server_clear(server);
 	return 0;
-}
-
-/* A fleet whose spans go to the collector, which behaves so, within milliseconds. */
-static struct fleet *fleet_traced(const char *behaviour)
-{
-	struct fleet *f = fleet_start(NULL);
-
-	fleet_set(f, "OTEL_EXPORTER_OTLP_ENDPOINT=%s", http_server_url(server, behaviour, "hook"));
-	fleet_set(f, "OTEL_BSP_SCHEDULE_DELAY=20");
-	return f;
-}
-
-/* The number that a worker has logged at its end: of spans "exported", "dropped", "failed". */
-static long long ended(struct process *w, const char *name)
-{
-	char *log = process_stderr(w), *line = strstr(log, "\"traces_ended\""), *at;
-	char field[32];
-	long long n;
-
-	assert_non_null(line);
-	snprintf(field, sizeof(field), "\"%s\":", name);
-	at = strstr(line, field);
-	assert_non_null(at);
-	n = strtoll(at + strlen(field), NULL, 10);
-	free(log);
-	return n;
 }
 
 /* ---- what belongs together ---------------------------------------------------------------------- */
@@ -139,7 +110,7 @@ static void deliver_by_two(struct fleet *f, const char *key, const char *more)
 
 static void test_producers_trace(void **state)
 {
-	struct fleet *f = fleet_traced(NULL);
+	struct fleet *f = span_log_fleet(server, NULL);
 	struct sink *sink = sink_start();
 	const cJSON *first, *second;
 	char port[16], *key;
@@ -189,7 +160,7 @@ static void test_producers_trace(void **state)
 /* Where nobody has begun one: the worker that retries it, which knows nothing of the first, goes on with its trace. */
 static void test_own_trace(void **state)
 {
-	struct fleet *f = fleet_traced(NULL);
+	struct fleet *f = span_log_fleet(server, NULL);
 	struct sink *sink = sink_start();
 	cJSON *log;
 
@@ -215,7 +186,7 @@ static void test_own_trace(void **state)
 /* A worker is killed after the point of no return: what the next one makes of it is in the trace. */
 static void test_lost_worker(void **state)
 {
-	struct fleet *f = fleet_traced(NULL);
+	struct fleet *f = span_log_fleet(server, NULL);
 	struct sink *sink = sink_start();
 	const cJSON *lost;
 	struct process *w;
@@ -247,7 +218,7 @@ static void test_lost_worker(void **state)
 /* What ends without an attempt. */
 static void test_without_attempt(void **state)
 {
-	struct fleet *f = fleet_traced(NULL);
+	struct fleet *f = span_log_fleet(server, NULL);
 	cJSON *log;
 
 	(void)state;
@@ -282,7 +253,7 @@ static void test_without_attempt(void **state)
 static void test_nothing_of_the_mail(void **state)
 {
 	static const char *const secrets[] = {"ada", "example.com", "Hush", "acme", "Mail for"};
-	struct fleet *f = fleet_traced(NULL);
+	struct fleet *f = span_log_fleet(server, NULL);
 	struct sink *sink = sink_start();
 	char *all;
 
@@ -312,7 +283,7 @@ static void test_verified(void **state)
 	(void)state;
 	if (verifier == NULL)
 		skip();
-	f = fleet_traced(NULL);
+	f = span_log_fleet(server, NULL);
 	fleet_mock(f, "PRIMARY", "success=0.5&fail=retry:1,rejected:1&seed=3");
 	fleet_set(f, "OTEL_RESOURCE_ATTRIBUTES=a=b%%20c,d=%%22");
 	fleet_set(f, "OTEL_SERVICE_NAME=gr\xc3\xb6\xc3\x9f\x65r");
@@ -342,7 +313,7 @@ static void test_verified(void **state)
 
 static void test_sampling(void **state)
 {
-	struct fleet *f = fleet_traced(NULL);
+	struct fleet *f = span_log_fleet(server, NULL);
 	struct process *w;
 	size_t half;
 	cJSON *log;
@@ -394,7 +365,7 @@ static size_t lines_of_trace(const struct process *w, const char *event)
 static void test_logs(void **state)
 {
 	static const char *const off[] = {"OTEL_SDK_DISABLED=true", NULL};
-	struct fleet *f = fleet_traced(NULL);
+	struct fleet *f = span_log_fleet(server, NULL);
 	struct process *w;
 	char text[64], *log;
 	cJSON *spans;
@@ -428,192 +399,6 @@ static void test_logs(void **state)
 	fleet_free(f);
 }
 
-/* ---- collectors ----------------------------------------------------------------------------------- */
-
-/* Mail goes its way whatever the collector does; `mails` of them, and the worker ends within its grace. */
-static struct process *deliver_beside(struct fleet *f, size_t mails, const char *const *extra)
-{
-	struct process *w = fleet_worker_ready(f, extra);
-
-	fleet_push_many(f, NULL, "mail", mails, "");
-	fleet_wait_settled(f, NULL);
-	fleet_expect(f, "mail-0", "status", "sent");
-	fleet_stop(f, w);
-	assert_true(ended(w, "exported") + ended(w, "dropped") + ended(w, "failed") ==
-	            (long long)mails * 4);
-	return w;
-}
-
-static void test_no_collector(void **state)
-{
-	struct fleet *f = fleet_start(NULL);
-	struct process *w;
-
-	(void)state;
-	fleet_set(f, "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:%d", port_free());
-	fleet_set(f, "OTEL_BSP_MAX_QUEUE_SIZE=100");
-	fleet_set(f, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE=10");
-	w = deliver_beside(f, 200, NULL);
-	assert_int_equal(ended(w, "exported"), 0);
-	assert_true(ended(w, "dropped") >= 700); /* what was beyond the queue */
-	assert_true(ended(w, "failed") > 0);
-	assert_int_equal(process_count_lines(w, "\"traces_failed\""), 1); /* said once */
-	fleet_free(f);
-}
-
-static void test_silent_collector(void **state)
-{
-	struct fleet *f = fleet_traced("silent");
-	struct process *w;
-
-	(void)state;
-	fleet_set(f, "OTEL_BSP_MAX_QUEUE_SIZE=100");
-	fleet_set(f, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE=10");
-	fleet_set(f, "DRAIN_TIMEOUT=1"); /* which is all the time that the last spans have */
-	w = deliver_beside(f, 200, NULL);
-	assert_int_equal(ended(w, "exported"), 0);
-	assert_true(ended(w, "dropped") >= 700);
-	fleet_free(f);
-}
-
-/* 500 and 404 mean no; 429 and 503 mean later, after Retry-After. */
-static void test_unwilling_collectors(void **state)
-{
-	static const struct {
-		const char *behaviour;
-		size_t requests; /* of one batch */
-		long long exported;
-	} cases[] = {
-		{"busy", 1, 0},     {"redirect", 1, 0},  {"slow-down-1", 2, 4}, {"away-1", 2, 4},
-		{"unwell-1", 2, 4}, {"gateway-1", 2, 4}, {"refuse-one", 1, 3},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct fleet *f = fleet_start(NULL);
-		struct process *w;
-
-		http_server_clear(server);
-		fleet_set(f, "OTEL_EXPORTER_OTLP_ENDPOINT=%s",
-		          http_server_url(server, cases[i].behaviour, "hook"));
-		fleet_set(f, "OTEL_BSP_SCHEDULE_DELAY=200");
-		w = fleet_worker_ready(f, NULL);
-		fleet_push(f, "mail", "");
-		http_server_wait(server, "hooks", cases[i].requests);
-		fleet_wait_settled(f, NULL);
-		fleet_stop(f, w);
-		if (ended(w, "exported") != cases[i].exported)
-			fail_msg("%s: %lld exported", cases[i].behaviour, ended(w, "exported"));
-		assert_int_equal(ended(w, "failed"), 4 - cases[i].exported);
-		assert_int_equal(hook_log_count(server), cases[i].requests);
-		if (strcmp(cases[i].behaviour, "away-1") == 0) {
-			cJSON *one = hook_log_request(server, 0),
-			      *two = hook_log_request(server, 1);
-
-			assert_true(cJSON_GetObjectItem(two, "at")->valuedouble -
-			                    cJSON_GetObjectItem(one, "at")->valuedouble >=
-			            1.9);
-			cJSON_Delete(one);
-			cJSON_Delete(two);
-		}
-		fleet_free(f);
-	}
-}
-
-/* What is given up for good is given up in time, and what comes later is sent. */
-static void test_given_up(void **state)
-{
-	struct fleet *f = fleet_traced("unwell-2");
-	struct process *w;
-
-	(void)state;
-	fleet_set(f, "OTEL_BSP_EXPORT_TIMEOUT=100");
-	w = fleet_worker_ready(f, NULL);
-	fleet_push(f, "lost", "");
-	http_server_wait(server, "hooks", 1);
-	fleet_push(f, "lost2", "");
-	http_server_wait(server, "hooks", 2);
-	fleet_push(f, "kept", "");
-	http_server_wait(server, "hooks", 3);
-	fleet_stop(f, w);
-	assert_int_equal(ended(w, "exported"), 4);
-	assert_int_equal(ended(w, "failed"), 8);
-	fleet_free(f);
-}
-
-/* Headers, and the last spans of a worker that ends: within its grace. */
-static void test_flushed_with_headers(void **state)
-{
-	struct fleet *f = fleet_traced(NULL);
-	struct process *w;
-	cJSON *o;
-
-	(void)state;
-	fleet_set(f, "OTEL_BSP_SCHEDULE_DELAY=600000");
-	fleet_set(f, "OTEL_EXPORTER_OTLP_HEADERS=Authorization=Bearer%%20hush,x-tenant=mail");
-	w = deliver_beside(f, 10, NULL);
-	assert_int_equal(ended(w, "exported"), 40);
-	assert_int_equal(hook_log_count(server), 1);
-	o = hook_log_request(server, 0);
-	assert_string_equal(hook_log_at(o, "headers.authorization"), "Bearer hush");
-	assert_string_equal(hook_log_at(o, "headers.x-tenant"), "mail");
-	assert_int_equal(process_count_lines(w, "hush"), 0);
-	cJSON_Delete(o);
-	fleet_free(f);
-}
-
-/* The certificate is looked at: by the roots of OTEL_EXPORTER_OTLP_CERTIFICATE, else by the system's. */
-static void test_https(void **state)
-{
-	const struct secure_cert good = {.names = "IP:127.0.0.1"}, other = {.names = "DNS:x.test"};
-	char *cert, *key;
-	struct http_server *https;
-	struct process *w;
-	struct fleet *f;
-
-	(void)state;
-	for (int i = 0; i < 3; i++) { /* trusted; not trusted; another's */
-		secure_cert_make(i == 2 ? &other : &good, &cert, &key);
-		https = http_server_start_tls(cert, key);
-		f = fleet_start(NULL);
-		fleet_set(f, "OTEL_EXPORTER_OTLP_ENDPOINT=https://127.0.0.1:%d/hook",
-		          http_server_port(https));
-		if (i != 1)
-			fleet_set(f, "OTEL_EXPORTER_OTLP_CERTIFICATE=%s", secure_ca());
-		w = deliver_beside(f, 3, NULL);
-		assert_int_equal(ended(w, "exported"), i == 0 ? 12 : 0);
-		assert_int_equal(hook_log_count(https), i == 0 ? 1 : 0);
-		fleet_free(f);
-		http_server_free(https);
-		free(cert);
-		free(key);
-	}
-}
-
-/* A setting that is none stops the start, and says which. */
-static void test_settings(void **state)
-{
-	static const char *const bad[][2] = {
-		{"OTEL_EXPORTER_OTLP_ENDPOINT=127.0.0.1:4318", "OTEL_EXPORTER_OTLP_ENDPOINT"},
-		{"OTEL_EXPORTER_OTLP_HEADERS=hush", "OTEL_EXPORTER_OTLP_HEADERS"},
-		{"OTEL_TRACES_SAMPLER=sometimes", "OTEL_TRACES_SAMPLER"},
-		{"OTEL_TRACES_SAMPLER_ARG=2", "OTEL_TRACES_SAMPLER_ARG"},
-		{"OTEL_RESOURCE_ATTRIBUTES=a", "OTEL_RESOURCE_ATTRIBUTES"},
-		{"OTEL_EXPORTER_OTLP_CERTIFICATE=/nowhere", "OTEL_EXPORTER_OTLP"},
-	};
-	struct fleet *f = fleet_traced(NULL);
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		struct process *w = fleet_worker(f, (const char *const[]){bad[i][0], NULL});
-
-		assert_int_equal(process_wait(w, 0), 2);
-		assert_true(process_count_lines(w, bad[i][1]) >= 1);
-		assert_int_equal(process_count_lines(w, "hush"), 0);
-	}
-	fleet_free(f);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -625,13 +410,6 @@ int main(void)
 		cmocka_unit_test_setup(test_verified, clear),
 		cmocka_unit_test_setup(test_sampling, clear),
 		cmocka_unit_test_setup(test_logs, clear),
-		cmocka_unit_test_setup(test_no_collector, clear),
-		cmocka_unit_test_setup(test_silent_collector, clear),
-		cmocka_unit_test_setup(test_unwilling_collectors, clear),
-		cmocka_unit_test_setup(test_given_up, clear),
-		cmocka_unit_test_setup(test_flushed_with_headers, clear),
-		cmocka_unit_test_setup(test_https, clear),
-		cmocka_unit_test_setup(test_settings, clear),
 	};
 
 	cmocka_set_test_filter(getenv("TEST"));

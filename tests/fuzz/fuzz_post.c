@@ -13,6 +13,9 @@ static const struct options options = {.mail_from = (char *)"Shop <shop@x.org>",
                                        .providers = (char *)""};
 static const struct queue_set queues = {.keys = {{.list = (char *)"mail:queue"}}, .n = 1};
 
+static const struct trace_context trace = {.trace_id = "0af7651916cd43dd8448eb211c80319c",
+                                           .span_id = "b7ad6b7169203331"};
+
 /* What is pushed is a job, under the key and with the content that the client was told of. */
 static void check_payload(const struct post *p, const char *header_key)
 {
@@ -25,6 +28,8 @@ static void check_payload(const struct post *p, const char *header_key)
 	FUZZ_REQUIRE(strcmp(job->key, p->key) == 0 &&
 	             strcmp(job->fingerprint, p->fingerprint) == 0);
 	FUZZ_REQUIRE(header_key == NULL || strcmp(header_key, p->key) == 0);
+	FUZZ_REQUIRE(p->traceparent == NULL || strcmp(job->traceparent, p->traceparent) == 0);
+	FUZZ_REQUIRE(job->names_traceparent);
 	job_free(job);
 	buf_free(&faults);
 }
@@ -70,10 +75,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (carriers == NULL)
 		carriers = carriers_open(&options);
-	p = post_new((const char *)in.at, in.left, header_key, &options, &queues, carriers);
+	p = post_new((const char *)in.at, in.left, header_key, &trace, &options, &queues, carriers);
 	check(p, header_key);
 	post_free(p);
-	p = post_new_trusted((const char *)in.at, in.left, &options, &queues);
+	p = post_new_trusted((const char *)in.at, in.left, NULL, &options, &queues);
 	if (p->outcome != POST_INVALID)
 		FUZZ_REQUIRE(p->payload != NULL && p->len == in.left &&
 		             memcmp(p->payload, in.at, in.left) == 0);

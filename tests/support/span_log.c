@@ -14,6 +14,32 @@
 #include "support/hook_log.h"
 #include "support/wait.h"
 
+/* ---- a fleet with traces -------------------------------------------------------------------------- */
+
+struct fleet *span_log_fleet(struct http_server *server, const char *behaviour)
+{
+	struct fleet *f = fleet_start(NULL);
+
+	fleet_set(f, "OTEL_EXPORTER_OTLP_ENDPOINT=%s", http_server_url(server, behaviour, "hook"));
+	fleet_set(f, "OTEL_BSP_SCHEDULE_DELAY=20");
+	return f;
+}
+
+long long span_log_ended(const struct process *p, const char *name)
+{
+	char *log = process_stderr(p), *line = strstr(log, "\"traces_ended\""), *at;
+	char field[32];
+	long long n;
+
+	assert_non_null(line);
+	snprintf(field, sizeof(field), "\"%s\":", name);
+	at = strstr(line, field);
+	assert_non_null(at);
+	n = strtoll(at + strlen(field), NULL, 10);
+	free(log);
+	return n;
+}
+
 /* ---- OTLP to the letter ------------------------------------------------------------------------ */
 
 static void refuse(const cJSON *what, const char *why)

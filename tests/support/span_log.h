@@ -1,6 +1,6 @@
 /* span_log.h - the spans that an http_server has kept: it is the collector, at …/hook/v1/traces.
  *
- *     fleet_set(f, "OTEL_EXPORTER_OTLP_ENDPOINT=%s", http_server_url(server, NULL, "hook"));
+ *     struct fleet *f = span_log_fleet(server, NULL);
  *     span_log_wait(server, "process", "order-1", 1);
  *     const cJSON *span = span_log_find(log, "process", "order-1", 0);
  *
@@ -12,7 +12,13 @@
 #include <stddef.h>
 
 #include "base/attr.h"
+#include "support/fleet.h"
 #include "support/http_server.h"
+
+/* A fleet whose spans go to the collector, which behaves so (NULL: well), within milliseconds. */
+struct fleet *span_log_fleet(struct http_server *server, const char *behaviour) MUST_CHECK;
+/* What a process has logged at its end: how many spans were "exported", "dropped", "failed". */
+long long span_log_ended(const struct process *p, const char *name);
 
 /* All spans, each once, however often it was sent, in the order of their arrival: an array (cJSON_Delete). Each has, besides
  * what OTLP says, "service" (its resource's service.name). */
