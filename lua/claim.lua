@@ -3,7 +3,8 @@
 -- KEYS  1 list  2 arrivals  3 jobs  4 leases  5 delayed  6 claims  7 clock
 -- ARGV  1 lease, ms   2 how many jobs at most (0: only renew)   3 bytes of payload at most in all
 --       4 bytes of one payload at most   5 how many adoptions until a job is poison
---       6 number of renewals, then for each: id, token; then one fresh id for each job of ARGV[2]
+--       6 how many suspects at most: jobs that are adopted for the second time, or more often
+--       7 number of renewals, then for each: id, token; then one fresh id for each job of ARGV[2]
 -- Returns { now, wake, waiting, oom, lost, jobs, fault }
 --       now     Redis's clock, ms
 --       wake    when there may be something to claim without a push, ms; 0: never
@@ -20,6 +21,9 @@
 --       (it would put new payloads under ids that are taken); the jobs of the lost answer run out of
 --       their lease and are adopted.
 --
+-- A suspect is handed out alone, because all that a worker has in its hands when it dies is counted as adopted. Its
+-- lease is put off while nobody may have it; a worker that was only away can still renew it.
+--
 -- Order: what doorbells moved, then what is due, then what dead workers left, then the list.
 -- What is kept of a job's claims is "token" or "token:adoptions"; nothing means claimed once (token 1)
 -- and never adopted. The token of a job that was only ever told as big has a "b" behind it.
@@ -27,8 +31,8 @@ local list, arrivals, jobs, leases, delayed, claims, clock =
 	KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local lease, max = tonumber(ARGV[1]), tonumber(ARGV[2])
 local max_bytes, max_job, poison_after = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local n_renew = tonumber(ARGV[6])
-local next_id = 7 + 2 * n_renew
+local suspects, n_renew = tonumber(ARGV[6]), tonumber(ARGV[7])
+local next_id = 8 + 2 * n_renew
 
 -- A key of the wrong type must fail here, before anything was popped: Lua does not roll back.
 -- A list that cannot be read is told in `fault`, and does not stop the jobs that were taken from it.
@@ -75,13 +79,13 @@ local lost = {}
 if n_renew > 0 then
 	local ids, entries = {}, {}
 	for i = 1, n_renew do
-		ids[i] = ARGV[5 + 2 * i]
+		ids[i] = ARGV[6 + 2 * i]
 	end
 	local counts = redis.call('HMGET', claims, unpack(ids))
 	local scores = redis.call('ZMSCORE', leases, unpack(ids))
 	for i = 1, n_renew do
 		local token = counts[i] and string.match(counts[i], '^%d+') or '1'
-		if scores[i] and token == ARGV[6 + 2 * i] then
+		if scores[i] and token == ARGV[7 + 2 * i] then
 			entries[#entries + 1] = deadline_text
 			entries[#entries + 1] = ids[i]
 		else
@@ -143,11 +147,13 @@ local function reclaim(zset, adopted)
 		return
 	end
 	local seen_counts, counts, taken, gone = redis.call('HMGET', claims, unpack(ids)), {}, {}, {}
+	local put_off = {}
 	for i, id in ipairs(ids) do
 		local token, big, adoptions = string.match(seen_counts[i] or '1', '^(%d+)(b?):?(%d*)$')
 		-- A time, so that it is greater than any before, also than one that a failover has lost.
 		token = token == '0' and 1 or math.max((tonumber(token) or 1) + 1, now)
 		adoptions = (tonumber(adoptions) or 0) + adopted
+		local suspect = adopted == 1 and adoptions > 1 and adoptions <= poison_after
 		local size = redis.call('HSTRLEN', jobs, id)
 		big = size > max_job and (big == 'b' or token == 1) and 'b' or ''
 		if size == 0 and redis.call('HEXISTS', jobs, id) == 0 then
@@ -155,7 +161,14 @@ local function reclaim(zset, adopted)
 		elseif bytes > 0 and big == '' and bytes + size > max_bytes then
 			bytes = max_bytes
 			break
+		elseif suspect and suspects == 0 then
+			-- the likelier one waits longer
+			put_off[#put_off + 1] = string.format('%.0f', now + math.ceil(lease / 32) * adoptions)
+			put_off[#put_off + 1] = id
 		else
+			if suspect then
+				suspects = suspects - 1
+			end
 			if big == 'b' then
 				put(id, token, adoptions, 'big', tostring(size))
 			else
@@ -174,6 +187,9 @@ local function reclaim(zset, adopted)
 		if adopted == 0 then
 			redis.call('ZREM', delayed, unpack(taken))
 		end
+	end
+	if #put_off > 0 then
+		redis.call('ZADD', zset, unpack(put_off))
 	end
 	if #gone > 0 then
 		redis.call('ZREM', zset, unpack(gone))

@@ -58,6 +58,7 @@ struct queue {
 	int64_t sweep_at;    /* boot clock, µs */
 	struct task_list tasks; /* the oldest lease first */
 	size_t n_tasks;
+	size_t n_suspects;   /* of these; claim.lua gives no second one */
 	struct task_list settling; /* outbox of settle.lua */
 	size_t n_settling;
 	size_t settles_in_flight; /* tasks */

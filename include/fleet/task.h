@@ -94,6 +94,7 @@ struct task {
 	int64_t state_since; /* boot clock, µs */
 	int64_t claimed_at;  /* boot clock, µs */
 	bool adopted;        /* its last worker died with it in its hands, or was away */
+	bool suspect;        /* that was not the first one: it may be what kills them */
 	bool lost;           /* a renewal was refused: it belongs to another now */
 
 	struct webhook *webhook; /* of a webhook's job, which has no mail: webhook.h; else NULL */

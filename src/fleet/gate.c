@@ -64,7 +64,11 @@ void gate_free(struct gate *g)
 
 void gate_enter(struct gate *g, struct task *t)
 {
-	TAILQ_INSERT_TAIL(&g->line, t, place);
+	/* A suspect goes first: while it waits, another death could be laid at its door. */
+	if (t->suspect)
+		TAILQ_INSERT_HEAD(&g->line, t, place);
+	else
+		TAILQ_INSERT_TAIL(&g->line, t, place);
 	g->n_line++;
 	t->gate = g;
 }

@@ -84,6 +84,7 @@ void queue_remove(struct queue *q, struct task *t)
 {
 	TAILQ_REMOVE(&q->tasks, t, lease);
 	q->n_tasks--;
+	q->n_suspects -= t->suspect;
 	task_free(t);
 	if (q->watches_end && q->n_tasks == 0)
 		queue_watch_end(q);
@@ -187,6 +188,8 @@ static void queue_take(struct queue *q, redisReply *const *f, bool poison)
 
 	t->lease_until = q->asked_at + lease_us(q);
 	t->adopted = f[2]->integer > 0;
+	t->suspect = f[2]->integer > 1 && f[2]->integer <= QUEUE_POISON_AFTER;
+	q->n_suspects += t->suspect;
 	if (t->adopted)
 		stats_add(q->stats, STATS_ADOPTED, 0);
 	TAILQ_INSERT_TAIL(&q->tasks, t, lease);
@@ -377,6 +380,7 @@ static void queue_claim(struct queue *q, size_t slots, size_t renewals, int64_t 
 	command_int(c, QUEUE_MAX_CLAIM_BYTES);
 	command_int(c, q->options->max_job_bytes);
 	command_int(c, QUEUE_POISON_AFTER);
+	command_int(c, q->n_suspects == 0 ? 1 : 0);
 	command_int(c, (int64_t)renewals);
 	add_renewals(q, c, renewals, now);
 	add_ids(c, slots);

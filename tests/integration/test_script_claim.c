@@ -493,7 +493,7 @@ static void test_inner_keys_of_another_type_lose_nothing(void **state)
 		redis_server_do(rig_server(r), "SET %s oops", keys[i]);
 		char *before = rig_state(r);
 		char *answer = rig_call(r, SCRIPT_CLAIM, CLAIM_KEYS,
-		                        "%d 3 %d %d 3 1 orphan 2 a b c", CLAIM_LEASE,
+		                        "%d 3 %d %d 3 1 1 orphan 2 a b c", CLAIM_LEASE,
 		                        CLAIM_MAX_BYTES, CLAIM_MAX_JOB);
 		assert_non_null(strstr(answer, "WRONGTYPE"));
 		char *after = rig_state(r);

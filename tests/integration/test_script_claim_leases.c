@@ -103,6 +103,47 @@ static void test_a_job_adopted_three_times_is_poison(void **state)
 	rig_sees(r, "deadly", "HGET " JOBS " new1");
 }
 
+/* Who was in the hands of two workers that died may be what killed them, or have been beside it: each is handed out
+ * alone, and who waits for that is not counted as adopted. */
+static void test_suspects_go_alone(void **state)
+{
+	struct rig *r = claim_begin(state);
+	struct claim c;
+
+	claim_alive(r);
+	claim_push(r, "a b c");
+	claim_expect(r, 3, "new1:1:0:new:a new2:1:0:new:b new3:1:0:new:c");
+	claim_outlive(r);
+	claim_expect(r, 3, "new1:N:1:again:a new2:N:1:again:b new3:N:1:again:c");
+	claim_outlive(r);
+	c = claim_make(r, (struct claim_limits){.max = 3});
+	assert_string_equal(c.jobs, "new1:N:2:again:a");
+	assert_in_range(c.wake, c.now + 1,
+	                c.now + CLAIM_LEASE / 16 + 1); /* soon, and not at once */
+	claim_free(&c);
+	rig_age_queue(r, CLAIM_LEASE / 16 + 1);
+	c = claim_make(r, (struct claim_limits){.max = 3, .has_suspect = true});
+	assert_string_equal(c.jobs, "");
+	claim_free(&c);
+	/* The worker that has `a` dies again. The others have waited, and come first now. */
+	claim_outlive(r);
+	rig_age_queue(r, CLAIM_LEASE / 16 + 1);
+	claim_expect(r, 3, "new2:N:2:again:b");
+	rig_age_queue(r, CLAIM_LEASE / 16 + 1);
+	claim_expect(r, 3, "new3:N:2:again:c");
+	claim_expect(r, 3, "");
+	rig_age_queue(r, CLAIM_LEASE / 32 + 1);
+	claim_expect(r, 3, "new1:N:3:again:a");
+	/* Nobody's: a worker that was only away renews it. */
+	claim_known(r, LEASES, "d", "7:1", -1);
+	c = claim_make(r, (struct claim_limits){.max = 3, .has_suspect = true});
+	assert_string_equal(c.jobs, "");
+	claim_free(&c);
+	c = claim_make(r, (struct claim_limits){.renewals = "d 7"});
+	assert_string_equal(c.lost, "");
+	claim_free(&c);
+}
+
 /* FAULTS 12a. Redis, or the whole fleet, was away: live workers come back first. */
 static void test_after_a_gap_nothing_is_adopted_for_one_lease(void **state)
 {
@@ -175,6 +216,7 @@ int main(void)
 		cmocka_unit_test(test_an_adopted_job_is_lost_to_its_worker),
 		cmocka_unit_test(test_renewal_goes_before_adoption),
 		cmocka_unit_test(test_a_job_adopted_three_times_is_poison),
+		cmocka_unit_test(test_suspects_go_alone),
 		cmocka_unit_test(test_after_a_gap_nothing_is_adopted_for_one_lease),
 		cmocka_unit_test(test_half_a_lease_is_no_gap),
 		cmocka_unit_test(test_a_gap_stops_nothing_but_adoption),

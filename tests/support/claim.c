@@ -65,9 +65,10 @@ struct claim claim_make(struct rig *r, struct claim_limits limits)
 	struct buf args, lost;
 
 	buf_init(&args, MAX_TEXT);
-	buf_addf(&args, "%d %d %d %d %d", CLAIM_LEASE, limits.max,
+	buf_addf(&args, "%d %d %d %d %d %d", CLAIM_LEASE, limits.max,
 	         limits.max_bytes ? limits.max_bytes : CLAIM_MAX_BYTES,
-	         limits.max_job ? limits.max_job : CLAIM_MAX_JOB, CLAIM_POISON_AFTER);
+	         limits.max_job ? limits.max_job : CLAIM_MAX_JOB, CLAIM_POISON_AFTER,
+	         limits.has_suspect ? 0 : 1);
 	buf_addf(&args, " %zu %s", limits.renewals ? count_words(limits.renewals) / 2 : 0,
 	         limits.renewals ? limits.renewals : "");
 	if (limits.ids)

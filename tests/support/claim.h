@@ -3,6 +3,7 @@
 #define SUPPORT_CLAIM_H
 
 #include <hiredis/hiredis.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/attr.h"
@@ -20,6 +21,7 @@ struct claim_limits {
 	int max;              /* jobs */
 	int max_bytes;        /* 0: CLAIM_MAX_BYTES */
 	int max_job;          /* 0: CLAIM_MAX_JOB */
+	bool has_suspect;     /* the worker has one, and takes no other */
 	const char *renewals; /* "id token id token"; NULL: none */
 	const char *ids;      /* for new jobs; NULL: new1 new2 …, `max` more with each claim */
 };
