@@ -22,7 +22,11 @@
 #define CONCURRENCY 40
 #define TURN_MS 5
 #define LOOK_MS 250
-#define PATIENCE_MS 60000
+#define PATIENCE_MS 90000
+/* A worker that dies with the probe of a half-open breaker keeps that provider shut for as long as a delivery can
+ * take: let that be shorter than our patience. */
+#define STEPS_HTTP "&connect_timeout=10s&send_timeout=10s"
+#define STEPS "&connect_timeout=10s&command_timeout=10s"
 #define RATE_SHARE 1.25 /* of the mails that are pushed in a second, provider a may take so many */
 #define SLACK_MS 1000   /* a permit lies in a worker no longer than this and the longest fault */
 
@@ -65,9 +69,9 @@ static void set_providers(struct storm *s)
 	fleet_set(s->fleet, "PROVIDERS=t,d,a,b,c");
 	fleet_set(s->fleet, "PROVIDER_T=smtp://127.0.0.1:%d?tls=require", a);
 	fleet_set(s->fleet, "PROVIDER_D=smtp://mail.invalid:25?tls=none");
-	fleet_set(s->fleet, "PROVIDER_A=smtp://127.0.0.1:%d?tls=none&timeout=5s&rate=%u/s", a,
-	          s->rate);
-	fleet_set(s->fleet, "PROVIDER_B=smtp://127.0.0.1:%d?tls=none&timeout=5s", b);
+	fleet_set(s->fleet, "PROVIDER_A=smtp://127.0.0.1:%d?tls=none&timeout=5s" STEPS "&rate=%u/s",
+	          a, s->rate);
+	fleet_set(s->fleet, "PROVIDER_B=smtp://127.0.0.1:%d?tls=none&timeout=5s" STEPS, b);
 	fleet_set(
 		s->fleet,
 		"PROVIDER_C=sendgrid://test-key-123@default?concurrency=20&timeout=10s&endpoint=%s",
