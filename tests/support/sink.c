@@ -25,6 +25,7 @@ struct sink {
 	bool fast; /* smtp-sink, else sink.py */
 	const char *options[MAX_OPTIONS];
 	size_t n_options;
+	const char *address;
 	int port;
 	char *dir;
 	char dsn[256];
@@ -45,6 +46,7 @@ struct sink *sink_prepare(void)
 
 	assert_non_null(s);
 	s->dir = tmpdir_make("sink");
+	s->address = "127.0.0.1";
 	s->port = port_free();
 	return s;
 }
@@ -114,8 +116,9 @@ void sink_run(struct sink *s)
 		run_fast(s);
 		return;
 	}
-	s->process = process_start(
-		(const char *const[]){python(), "tests/support/sink.py", s->dir, port, NULL}, NULL);
+	s->process = process_start((const char *const[]){python(), "tests/support/sink.py", s->dir,
+	                                                 port, s->address, NULL},
+	                           NULL);
 	process_wait_line(s->process, "ready ", 0);
 }
 
@@ -123,6 +126,15 @@ struct sink *sink_start(void)
 {
 	struct sink *s = sink_prepare();
 
+	sink_run(s);
+	return s;
+}
+
+struct sink *sink_start_at(const char *address)
+{
+	struct sink *s = sink_prepare();
+
+	s->address = address;
 	sink_run(s);
 	return s;
 }
@@ -164,7 +176,8 @@ void sink_free(struct sink *s)
 
 const char *sink_dsn(struct sink *s, const char *parameters)
 {
-	snprintf(s->dsn, sizeof(s->dsn), "smtp://127.0.0.1:%d?tls=none%s", s->port, parameters);
+	snprintf(s->dsn, sizeof(s->dsn), "smtp://%s:%d?tls=none%s", s->address, s->port,
+	         parameters);
 	return s->dsn;
 }
 

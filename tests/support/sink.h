@@ -26,6 +26,8 @@
 struct sink;
 
 struct sink *sink_start(void) MUST_CHECK;
+/* The same at another address than 127.0.0.1, one of this host's. */
+struct sink *sink_start_at(const char *address) MUST_CHECK;
 struct sink *sink_start_fast(const char *const *options) MUST_CHECK;
 /* Reserves a port; nothing listens there until sink_run. */
 struct sink *sink_prepare(void) MUST_CHECK;

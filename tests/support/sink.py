@@ -1,6 +1,6 @@
 """A mail server that keeps what it gets and behaves as a recipient's address says. See sink.h.
 
-usage: sink.py DIRECTORY PORT      (PORT 0: any; prints "ready <port>" when it listens)
+usage: sink.py DIRECTORY PORT ADDRESS      (PORT 0: any; prints "ready <port>" when it listens)
 
 DIRECTORY gets:
   taken          one line a message: "<X-Key> <Message-ID> <recipients> <envelope sender>"
@@ -115,7 +115,7 @@ async def main():
     sink = Sink(sys.argv[1])
     server = await asyncio.get_running_loop().create_server(
         lambda: Server(sink, enable_SMTPUTF8=True, hostname="sink.example", ident="sink"),
-        "127.0.0.1",
+        sys.argv[3],
         int(sys.argv[2]),
         backlog=1000,
     )
