@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "api/accept.h"
+#include "api/again.h"
 #include "api/auth.h"
 #include "api/health.h"
 #include "api/limiter.h"
@@ -39,6 +40,7 @@ struct api {
 	size_t n_routes;
 	const struct worker *worker; /* whose page this is (metrics_server.h); NULL: it is the API itself */
 	bool any_host; /* meant to be reached from elsewhere: the request's Host is not looked at */
+	struct again again;
 	struct accept accept;
 	struct limiter limiter;
 	struct waiters waiters;

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "api/again.h"
 #include "api/request.h"
 #include "base/options.h"
 #include "redis/command.h"
@@ -25,12 +26,13 @@ TAILQ_HEAD(limiter_list, limiter_ask);
 
 struct limiter {
 	const struct options *options;
+	struct again *again;
 	int64_t interval_us;
 	struct limiter_list waiting;
 	struct command command;
 };
 
-void limiter_init(struct limiter *l, const struct options *o);
+void limiter_init(struct limiter *l, const struct options *o, struct again *again);
 void limiter_free(struct limiter *l);
 /* fn is called exactly once, maybe at once. */
 void limiter_add(struct limiter *l, struct request *r, size_t cost, limiter_fn *fn, void *data);

@@ -48,7 +48,9 @@ struct post {
 	/* accept_add's */
 	char *status_key;
 	unsigned slot; /* of status_key (topology_slot) */
-	bool known; /* seen before: the answer is a replay, even if it is pushed again */
+	int64_t since; /* the sender's: when its client began to wait, mono clock, µs */
+	bool known;    /* seen before: the answer is a replay, even if it is pushed again */
+	bool lost;     /* accept.lua may have been executed already */
 	/* what became of it */
 	enum post_outcome outcome;
 	enum link_result result;

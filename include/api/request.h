@@ -45,6 +45,8 @@ struct request {
 	void *data; /* the route's own; mem_free'd with the request */
 	struct send_trace *trace; /* of one that brings mail in; NULL: none */
 	int64_t began_at; /* mono clock, µs */
+	int64_t asked_at; /* when it was there, and its route was run */
+	void (*again)(struct request *r); /* request_again's */
 	char client[REQUEST_MAX_CLIENT]; /* who is limited: "key:shop", "ip:192.0.2.1" */
 	bool head_seen, running, suspended, close;
 	/* the answer */
@@ -88,5 +90,7 @@ void request_invalid(struct request *r, const char *message, const char *details
 void request_unavailable(struct request *r, const char *message);
 /* Redis has not done what was asked: 503, or 500 for an error that is of no use to wait for. */
 void request_refused(struct request *r, enum link_result result);
+/* The same, but first it is asked again by run(r), later, while there is time (again.h). */
+void request_again(struct request *r, enum link_result result, void (*run)(struct request *r));
 
 #endif

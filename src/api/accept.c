@@ -50,11 +50,32 @@ static void batch_end(struct batch *b, enum link_result result)
 	mem_free(b);
 }
 
+static int64_t since_of(const struct batch *b)
+{
+	return TAILQ_FIRST(&b->posts)->since;
+}
+
 /* --- the push --------------------------------------------------------------------------------------------- */
 
+static void push(struct batch *b);
+
+static void push_again(void *data, enum link_result result)
+{
+	if (result == LINK_OK)
+		push(data);
+	else
+		batch_end(data, result);
+}
+
+/* What may have been pushed is pushed again: a worker drops doubles. */
 static void on_pushed(void *data, enum link_result result)
 {
-	batch_end(data, result);
+	struct batch *b = data;
+
+	if (result == LINK_OK)
+		batch_end(b, result);
+	else
+		again_later(b->accept->again, since_of(b), result, push_again, b);
 }
 
 static void push(struct batch *b)
@@ -71,7 +92,7 @@ static void push(struct batch *b)
 		command_arg(c, p->payload, p->len);
 	}
 	if (!ack_send(b->redis, b->accept->options, c, list, on_pushed, b))
-		batch_end(b, LINK_LOST);
+		on_pushed(b, LINK_LOST);
 }
 
 /* What is to be pushed, queue by queue. */
@@ -113,7 +134,8 @@ static bool read_verdict(struct post *p, const redisReply *list)
 	if (strcmp(verdict, "new") == 0)
 		return true;
 	if (strcmp(verdict, "again") == 0) {
-		read_known(p, list);
+		if (!p->lost) /* else it may well be we who wrote it, and its client was told nothing */
+			read_known(p, list);
 		return true;
 	}
 	if (strcmp(verdict, "known") == 0) {
@@ -130,6 +152,33 @@ static bool read_verdict(struct post *p, const redisReply *list)
 	return false;
 }
 
+/* They go with whatever waits by now. */
+static void accept_again(void *data, enum link_result result)
+{
+	struct batch *b = data;
+	struct accept *a = b->accept;
+
+	if (result != LINK_OK) {
+		batch_end(b, result);
+		return;
+	}
+	TAILQ_CONCAT(&b->posts, &a->waiting, entry);
+	TAILQ_CONCAT(&a->waiting, &b->posts, entry);
+	a->n_waiting += b->n;
+	mem_free(b);
+}
+
+static void batch_failed(struct batch *b, enum link_result result)
+{
+	struct post *p;
+
+	TAILQ_FOREACH(p, &b->posts, entry)
+	{
+		p->lost = p->lost || result == LINK_LOST;
+	}
+	again_later(b->accept->again, since_of(b), result, accept_again, b);
+}
+
 static void on_accepted(void *data, enum link_result result, const redisReply *reply)
 {
 	struct batch *b = data;
@@ -143,7 +192,7 @@ static void on_accepted(void *data, enum link_result result, const redisReply *r
 	if (result == LINK_OK && (reply->type != REDIS_REPLY_ARRAY || reply->elements != b->n))
 		result = LINK_ERROR;
 	if (result != LINK_OK) {
-		batch_end(b, result);
+		batch_failed(b, result);
 		return;
 	}
 	TAILQ_INIT(&pushing);
@@ -198,13 +247,14 @@ static void ask(struct accept *a, struct topology *redis)
 	}
 	a->asking = topology_send(redis, c, 0, on_accepted, b);
 	if (!a->asking)
-		batch_end(b, LINK_LOST);
+		again_later(a->again, since_of(b), LINK_AGAIN, accept_again, b);
 }
 
-void accept_init(struct accept *a, const struct options *o)
+void accept_init(struct accept *a, const struct options *o, struct again *again)
 {
 	memset(a, 0, sizeof(*a));
 	a->options = o;
+	a->again = again;
 	TAILQ_INIT(&a->waiting);
 	command_init(&a->command);
 }
@@ -236,8 +286,6 @@ void accept_add(struct accept *a, const struct topology *redis, struct post *p)
 
 void accept_flush(struct accept *a, struct topology *redis)
 {
-	if (a->n_waiting > 0 && !topology_up(redis))
-		refuse_all(a);
 	while (a->n_waiting > 0 && (!a->asking || topology_has_slots(redis)))
 		ask(a, redis);
 }

@@ -35,6 +35,7 @@ static void api_on_redis(void *data, bool up)
 
 	if (!up)
 		api->readiness.ready_until = 0;
+	again_on_redis(&api->again, up);
 	log_info(up ? "redis_ready" : "redis_away", LOG_STR("name", "api"));
 }
 
@@ -183,6 +184,7 @@ static void api_end(struct api *api)
 	api_unwatch(api);
 	waiters_close(&api->waiters);
 	pulse_close(&api->pulse);
+	again_close(&api->again);
 	topology_close(api->redis);
 	limiter_free(&api->limiter);
 	accept_free(&api->accept);
@@ -216,8 +218,9 @@ bool api_run(const struct options *o, const struct queue_set *queues, struct err
 		return false;
 	redis.link.timeout_ms = (int)o->command_timeout;
 	api.carriers = carriers_open(o);
-	accept_init(&api.accept, o);
-	limiter_init(&api.limiter, o);
+	again_init(&api.again, api.loop, o->command_timeout);
+	accept_init(&api.accept, o, &api.again);
+	limiter_init(&api.limiter, o, &api.again);
 	waiters_init(&api.waiters, &api);
 	command_init(&api.command);
 	pulse_init(&api.pulse, &api);

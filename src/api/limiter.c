@@ -24,10 +24,11 @@ struct asked {
 	size_t n;
 };
 
-void limiter_init(struct limiter *l, const struct options *o)
+void limiter_init(struct limiter *l, const struct options *o, struct again *again)
 {
 	memset(l, 0, sizeof(*l));
 	l->options = o;
+	l->again = again;
 	if (o->rate_limit_max > 0)
 		l->interval_us = o->rate_limit_window * 1000 / o->rate_limit_max;
 	if (l->interval_us < 1)
@@ -88,6 +89,26 @@ static void tell(struct limiter *l, struct limiter_ask *a, int64_t left, int64_t
 	settle(a, false);
 }
 
+/* What was asked for and may have been given is asked for once more: rather a token too many. */
+static void ask_again(void *data, enum link_result result)
+{
+	struct asked *asked = data;
+	struct limiter *l = asked->limiter;
+
+	if (result != LINK_OK)
+		refuse(&asked->list, result);
+	TAILQ_CONCAT(&asked->list, &l->waiting, entry);
+	TAILQ_CONCAT(&l->waiting, &asked->list, entry);
+	mem_free(asked);
+}
+
+static void asked_failed(struct asked *asked, enum link_result result)
+{
+	int64_t since = TAILQ_FIRST(&asked->list)->request->asked_at;
+
+	again_later(asked->limiter->again, since, result, ask_again, asked);
+}
+
 static void on_asked(void *data, enum link_result result, const redisReply *reply)
 {
 	struct asked *asked = data;
@@ -96,8 +117,10 @@ static void on_asked(void *data, enum link_result result, const redisReply *repl
 	if (result == LINK_OK &&
 	    (reply->type != REDIS_REPLY_ARRAY || reply->elements != asked->n + 2))
 		result = LINK_ERROR;
-	if (result != LINK_OK)
-		refuse(&asked->list, result);
+	if (result != LINK_OK) {
+		asked_failed(asked, result);
+		return;
+	}
 	for (size_t i = 2; (a = TAILQ_FIRST(&asked->list)) != NULL; i++) {
 		TAILQ_REMOVE(&asked->list, a, entry);
 		tell(asked->limiter, a, reply->element[0]->integer, reply->element[1]->integer,
@@ -129,10 +152,8 @@ static void ask(struct limiter *l, struct topology *redis)
 		asked->n++;
 	}
 	mem_free(key);
-	if (!topology_send(redis, &l->command, 0, on_asked, asked)) {
-		refuse(&asked->list, LINK_LOST);
-		mem_free(asked);
-	}
+	if (!topology_send(redis, &l->command, 0, on_asked, asked))
+		asked_failed(asked, LINK_LOST);
 }
 
 void limiter_add(struct limiter *l, struct request *r, size_t cost, limiter_fn *fn, void *data)

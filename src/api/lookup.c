@@ -61,7 +61,7 @@ static void on_read(void *data, enum link_result result, const redisReply *reply
 	struct mail_view v;
 
 	if (result != LINK_OK) {
-		request_refused(r, result);
+		request_again(r, result, lookup_run);
 		return;
 	}
 	mail_view_read(&v, r->param, reply);
@@ -84,5 +84,5 @@ void lookup_run(struct request *r)
 	command_str(c, name);
 	mem_free(name);
 	if (!topology_send(r->api->redis, c, 0, on_read, r))
-		request_refused(r, LINK_LOST);
+		request_again(r, LINK_LOST, lookup_run);
 }

@@ -24,7 +24,7 @@ static void on_cancelled(void *data, enum link_result result, const redisReply *
 	if (result == LINK_OK && (answer == NULL || strncmp(answer, "error", 5) == 0))
 		result = LINK_ERROR;
 	if (result != LINK_OK) {
-		request_refused(r, result);
+		request_again(r, result, operate_cancel);
 	} else if (strcmp(answer, "none") == 0) {
 		request_problem(r, 404, NULL, "Email not found");
 	} else if (strcmp(answer, "cancelled") != 0) {
@@ -51,10 +51,12 @@ void operate_cancel(struct request *r)
 	command_int(c, r->api->options->max_queue_time * 1000);
 	mem_free(name);
 	if (!topology_send(r->api->redis, c, 0, on_cancelled, r))
-		request_refused(r, LINK_LOST);
+		request_again(r, LINK_LOST, operate_cancel);
 }
 
 /* --- reset ------------------------------------------------------------------------------------------------- */
+
+static void reset_look(struct request *r);
 
 struct reset {
 	struct request *request;
@@ -71,7 +73,7 @@ static void reset_step(struct reset *s)
 	if (--s->pending > 0)
 		return;
 	if (s->result != LINK_OK) {
-		request_refused(r, s->result);
+		request_again(r, s->result, reset_look);
 	} else {
 		if (provider != NULL)
 			snprintf(text, sizeof(text), "Circuit breaker for %s has been reset",
@@ -135,7 +137,7 @@ static void on_looked(struct request *r, enum link_result result, const struct s
 	size_t n = 0;
 
 	if (result != LINK_OK) {
-		request_refused(r, result);
+		request_again(r, result, reset_look);
 		return;
 	}
 	s = mem_zalloc(sizeof(*s));
@@ -156,6 +158,12 @@ static void on_looked(struct request *r, enum link_result result, const struct s
 	reset_step(s);
 }
 
+/* r->data: the one that is meant; NULL all. */
+static void reset_look(struct request *r)
+{
+	look_run(r, 0, on_looked);
+}
+
 void operate_reset(struct request *r)
 {
 	cJSON *body;
@@ -170,7 +178,7 @@ void operate_reset(struct request *r)
 	} else {
 		if (provider != NULL && cJSON_IsString(provider))
 			r->data = mem_strdup(provider->valuestring);
-		look_run(r, 0, on_looked);
+		reset_look(r);
 	}
 	cJSON_Delete(body);
 }

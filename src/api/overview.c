@@ -233,7 +233,7 @@ void overview_health(struct request *r)
 static void on_breakers(struct request *r, enum link_result result, const struct survey *s)
 {
 	if (result != LINK_OK) {
-		request_refused(r, result);
+		request_again(r, result, overview_breakers);
 		return;
 	}
 	jsonw_open(&r->out, '{');
@@ -251,7 +251,7 @@ void overview_breakers(struct request *r)
 static void on_queues(struct request *r, enum link_result result, const struct survey *s)
 {
 	if (result != LINK_OK) {
-		request_refused(r, result);
+		request_again(r, result, overview_queues);
 		return;
 	}
 	jsonw_open(&r->out, '{');

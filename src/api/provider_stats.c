@@ -86,7 +86,7 @@ static void on_look(struct request *r, enum link_result result, const struct sur
 	struct buf *out = &r->out;
 
 	if (result != LINK_OK) {
-		request_refused(r, result);
+		request_again(r, result, provider_stats_run);
 		return;
 	}
 	jsonw_open(out, '{');

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "api/api.h"
 #include "api/server.h"
 #include "base/mem.h"
 #include "base/random.h"
@@ -222,4 +223,20 @@ void request_refused(struct request *r, enum link_result result)
 		                    "Redis does not answer; repeat with the same idempotency key");
 		break;
 	}
+}
+
+static void on_again(void *data, enum link_result result)
+{
+	struct request *r = data;
+
+	if (result == LINK_OK)
+		r->again(r);
+	else
+		request_refused(r, result);
+}
+
+void request_again(struct request *r, enum link_result result, void (*run)(struct request *r))
+{
+	r->again = run;
+	again_later(&r->api->again, r->asked_at, result, on_again, r);
 }

@@ -17,6 +17,8 @@
 #define MARK "_resend_"
 #define MARK_MAX 28 /* bytes, with a time in ms */
 
+static void ask_status(struct request *r);
+
 static void gone(struct request *r)
 {
 	request_problem(r, 410, NULL, "The content of this mail is no longer kept");
@@ -63,7 +65,7 @@ static void on_content(void *data, enum link_result result, const redisReply *re
 	struct post *p;
 
 	if (result != LINK_OK) {
-		request_refused(r, result);
+		request_again(r, result, ask_status);
 		return;
 	}
 	if (reply->type != REDIS_REPLY_STRING) {
@@ -106,7 +108,7 @@ static void ask_content(struct request *r, const char *owner, bool sent)
 	}
 	queue_keys_free(&keys);
 	if (!topology_send(r->api->redis, c, 0, on_content, r))
-		request_refused(r, LINK_LOST);
+		request_again(r, LINK_LOST, ask_status);
 }
 
 /* --- may it be sent again? --------------------------------------------------------------------------------- */
@@ -120,7 +122,7 @@ static void on_status(void *data, enum link_result result, const redisReply *rep
 	char text[128];
 
 	if (result != LINK_OK) {
-		request_refused(r, result);
+		request_again(r, result, ask_status);
 	} else if (status == NULL) {
 		request_problem(r, 404, NULL, "Email not found");
 	} else if (sent && !force) {
@@ -135,26 +137,12 @@ static void on_status(void *data, enum link_result result, const redisReply *rep
 	}
 }
 
-void resend_run(struct request *r)
+/* r->data: not NULL when it is forced. */
+static void ask_status(struct request *r)
 {
 	struct command *c = &r->api->command;
-	const cJSON *force;
-	cJSON *body;
-	char *name;
+	char *name = keys_status(r->api->options->key_prefix, r->param);
 
-	if (!request_read(r, &body))
-		return;
-	force = cJSON_GetObjectItemCaseSensitive(body, "force");
-	if (cJSON_IsTrue(force))
-		r->data = mem_strdup("force");
-	if (force != NULL && !cJSON_IsBool(force)) {
-		cJSON_Delete(body);
-		request_invalid(r, "The request is not valid",
-		                "Field \"force\" must be true or false");
-		return;
-	}
-	cJSON_Delete(body);
-	name = keys_status(r->api->options->key_prefix, r->param);
 	command_clear(c);
 	command_str(c, "HMGET");
 	command_str(c, name);
@@ -162,5 +150,23 @@ void resend_run(struct request *r)
 	command_str(c, "owner");
 	mem_free(name);
 	if (!topology_send(r->api->redis, c, 0, on_status, r))
-		request_refused(r, LINK_LOST);
+		request_again(r, LINK_LOST, ask_status);
+}
+
+void resend_run(struct request *r)
+{
+	const cJSON *force;
+	cJSON *body;
+
+	if (!request_read(r, &body))
+		return;
+	force = cJSON_GetObjectItemCaseSensitive(body, "force");
+	if (cJSON_IsTrue(force))
+		r->data = mem_strdup("force");
+	if (force != NULL && !cJSON_IsBool(force))
+		request_invalid(r, "The request is not valid",
+		                "Field \"force\" must be true or false");
+	else
+		ask_status(r);
+	cJSON_Delete(body);
 }

@@ -192,6 +192,7 @@ static void on_limit(void *data, bool go)
 		s->left++;
 		p->on_done = on_done;
 		p->data = s;
+		p->since = s->request->asked_at;
 		accept_add(&api->accept, api->redis, p);
 	}
 	if (--s->left == 0)

@@ -396,6 +396,7 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *c, const ch
 		return take_body(s, r, upload, n_upload);
 	if (!r->running) {
 		r->running = true;
+		r->asked_at = clock_mono_us();
 		visitor_rest(r->visitor);
 		r->visitor->receiving = false;
 		r->route->run(r);

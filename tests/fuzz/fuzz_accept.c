@@ -20,6 +20,7 @@ static struct {
 	unsigned told[N_POSTS];
 	struct options options;
 	struct accept accept;
+	struct again again;
 	unsigned
 		last_posts; /* of the last LPUSH that was answered, as bits: the next WAIT is for them */
 } world;
@@ -102,7 +103,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	world.options = (struct options){.key_prefix = (char *)"mail", .max_queue_time = 432000};
 	world.options.ack_replicas = fuzz_byte(&in) & 3;
 	make_posts();
-	accept_init(&world.accept, &world.options);
+	again_init(&world.again, ev_default_loop(EVFLAG_AUTO), 1000);
+	accept_init(&world.accept, &world.options, &world.again);
 	FUZZ_REQUIRE(topology_config_parse(&config, "redis://127.0.0.1", &err));
 	redis = topology_open(ev_default_loop(EVFLAG_AUTO), &config, on_link, NULL);
 	topology_config_free(&config);
@@ -114,6 +116,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (!fuzz_redis_turn(&in))
 			break;
 	}
+	again_close(&world.again);
 	topology_close(redis);
 	accept_free(&world.accept);
 	for (size_t i = 0; i < N_POSTS; i++) {
