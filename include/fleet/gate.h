@@ -48,6 +48,7 @@ struct gate {
 	bool retired;           /* replaced by a reload: takes nothing more, goes when its last delivery ends */
 	int64_t blocked_until;  /* boot clock, µs: asking earlier makes no sense */
 	bool asking;            /* a call is on its way */
+	bool expects;           /* a task will come: the next flush asks for its permit already */
 	struct gate_report reports[GATE_MAX_REPORTS], sent[GATE_MAX_REPORTS];
 	size_t n_reports, n_sent;
 	struct command command; /* scratch */
@@ -68,6 +69,10 @@ void gate_leave(struct gate *g, struct task *t);
 /* What became of one send; reason: for REPORT_DOWN and REPORT_FAIL. Everybody who looks at the fleet sees
  * it: addresses are masked. */
 void gate_report(struct gate *g, int64_t generation, enum report_kind kind, int64_t ms, const char *reason);
+
+/* A single job is being claimed and may come here: its permit is asked for with the claim, not after. Does
+ * nothing where a permit that nobody uses would cost one: a rate, a breaker that is not closed. */
+void gate_expect(struct gate *g);
 
 /* Somebody has closed the breaker (mail:control): what was said of waiting does not hold any more. */
 void gate_reset(struct gate *g);

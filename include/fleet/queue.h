@@ -26,6 +26,7 @@
 #include "redis/topology.h"
 
 #define QUEUE_MAX_BATCH 256
+#define QUEUE_MIN_APPETITE 8
 #define QUEUE_MAX_CLAIM_BYTES (8 * 1024 * 1024)
 #define QUEUE_POISON_AFTER 3 /* adoptions */
 
@@ -46,6 +47,7 @@ struct queue {
 	bool dry;            /* the last claim came back short: nothing to take without a reason */
 	bool claiming;       /* a claim is on its way */
 	size_t asked;        /* for how many jobs */
+	size_t appetite;     /* for how many at most the next claim asks */
 	size_t renewing;     /* how many renewals it carries */
 	int64_t asked_at;    /* boot clock, µs */
 	size_t waiting;      /* what claim.lua said is left */

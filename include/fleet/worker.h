@@ -52,6 +52,7 @@ struct worker {
 	bool until_empty; /* --drain */
 	bool stopping;    /* SIGTERM: gives back and ends */
 	bool rerouting;   /* a gate has shut or opened */
+	bool rung;        /* a job that a doorbell has moved is being claimed */
 	bool reweighed;   /* a weight was changed: what waits in line is routed anew */
 	const struct worker_guest *guest; /* NULL: none */
 	bool failed;      /* STRICT, or a name that is none: err says why */

@@ -1,11 +1,11 @@
 #include "base/random.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 /* One getrandom(2) serves many numbers: a system call for each would show at 10,000 mails/s. */
 #define POOL_NUMBERS 32 /* 256 bytes: the most that getrandom gives without interruption */
@@ -13,31 +13,45 @@
 struct pool {
 	uint64_t numbers[POOL_NUMBERS];
 	size_t left;
-	pid_t owner; /* a child after fork must not hand out its parent's numbers */
 };
 
-static void fill(struct pool *pool)
+static _Thread_local struct pool pool;
+
+/* A child must not hand out its parent's numbers. (Asking for the process's id each time would cost more
+ * than the number.) */
+static void forked(void)
 {
+	pool.left = 0;
+}
+
+static void watch_forks(void)
+{
+	if (pthread_atfork(NULL, NULL, forked) != 0)
+		abort();
+}
+
+static void fill(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	ssize_t n;
 
+	if (pthread_once(&once, watch_forks) != 0)
+		abort();
 	do {
-		n = getrandom(pool->numbers, sizeof(pool->numbers), 0);
+		n = getrandom(pool.numbers, sizeof(pool.numbers), 0);
 	} while (n < 0 && errno == EINTR);
-	if (n != (ssize_t)sizeof(pool->numbers)) {
+	if (n != (ssize_t)sizeof(pool.numbers)) {
 		/* Job ids that could repeat would lose mail. */
 		perror("postrider: getrandom");
 		abort();
 	}
-	pool->left = POOL_NUMBERS;
-	pool->owner = getpid();
+	pool.left = POOL_NUMBERS;
 }
 
 uint64_t random_u64(void)
 {
-	static _Thread_local struct pool pool;
-
-	if (pool.left == 0 || pool.owner != getpid())
-		fill(&pool);
+	if (pool.left == 0)
+		fill();
 	return pool.numbers[--pool.left];
 }
 

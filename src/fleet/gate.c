@@ -73,6 +73,11 @@ void gate_enter(struct gate *g, struct task *t)
 	t->gate = g;
 }
 
+void gate_expect(struct gate *g)
+{
+	g->expects = g->provider->interval_us == 0 && strcmp(g->state, "closed") == 0;
+}
+
 void gate_leave(struct gate *g, struct task *t)
 {
 	TAILQ_REMOVE(&g->line, t, place);
@@ -219,6 +224,9 @@ static size_t gate_wants(const struct gate *g, size_t most)
 {
 	size_t want = g->n_line, room = provider_room(g->provider);
 
+	if (want == 0 && g->expects)
+		want = 1;
+
 	if (g->paused || g->retired)
 		return 0;
 	if (clock_boot_us() < g->blocked_until && g->n_reports == 0)
@@ -234,6 +242,7 @@ void gate_flush(struct gate *g, struct topology *redis, size_t most)
 	const struct options *o = g->options;
 	size_t want = gate_wants(g, most);
 
+	g->expects = false;
 	if (g->asking || (want == 0 && g->n_reports == 0))
 		return;
 	script_command(c, SCRIPT_PERMIT, 1);

@@ -56,6 +56,7 @@ struct queue *queue_new(struct worker *w, struct ev_loop *loop, const char *name
 	q->options = o;
 	q->redis = redis;
 	q->tick_us = lease_us(q) / 3;
+	q->appetite = QUEUE_MAX_BATCH;
 	q->paused = true; /* until mail:control was read */
 	TAILQ_INIT(&q->tasks);
 	TAILQ_INIT(&q->settling);
@@ -281,6 +282,23 @@ static void queue_failed(struct queue *q, enum link_result result, const redisRe
 		LOG_STR("error", reply && reply->str ? reply->str : "an answer that is no claim"));
 }
 
+/* Each job that is asked for costs its fresh id, whether it comes or not: an idle queue is asked for few, a
+ * full one soon for as many as there are places. */
+static void queue_learn(struct queue *q, size_t n)
+{
+	if (q->asked == 0)
+		return;
+	q->dry = n < q->asked;
+	if (q->dry)
+		q->appetite = 2 * n;
+	else if (q->appetite < 4 * q->asked)
+		q->appetite = 4 * q->asked;
+	if (q->appetite < QUEUE_MIN_APPETITE)
+		q->appetite = QUEUE_MIN_APPETITE;
+	else if (q->appetite > QUEUE_MAX_BATCH)
+		q->appetite = QUEUE_MAX_BATCH;
+}
+
 static void queue_on_claimed(void *data, enum link_result result, const redisReply *reply)
 {
 	struct queue *q = data;
@@ -300,8 +318,7 @@ static void queue_on_claimed(void *data, enum link_result result, const redisRep
 	                     : redis_clock_to_boot(&q->clock, reply->element[1]->integer);
 	q->waiting = (size_t)reply->element[2]->integer;
 	q->waiting_known = true;
-	if (q->asked > 0)
-		q->dry = n < q->asked;
+	queue_learn(q, n);
 	if (reply->element[3]->integer == 1) {
 		log_warn("redis_full", LOG_STR("queue", q->keys.list),
 		         LOG_STR("error",
@@ -391,8 +408,10 @@ static void queue_claim(struct queue *q, size_t slots, size_t renewals, int64_t 
 	q->claiming = true;
 	q->asked = slots;
 	q->asked_at = now;
-	if (slots > 0)
+	if (slots > 0) {
+		q->worker->rung = q->worker->rung || (q->doorbell.rang && q->places == 0);
 		q->doorbell.rang = false;
+	}
 	q->tick_at = now + q->tick_us;
 	if (q->watches_end)
 		q->tick_us = q->tick_us < QUEUE_END_MAX_TICK_US / 2 ? q->tick_us * 2
@@ -614,8 +633,8 @@ void queue_flush(struct queue *q, size_t slots)
 	if (q->life != life)
 		queue_reconnected(q);
 	q->life = life;
-	if (slots > QUEUE_MAX_BATCH)
-		slots = QUEUE_MAX_BATCH;
+	if (slots > q->appetite)
+		slots = q->appetite;
 	if (!queue_hungry(q))
 		slots = 0;
 	renewals = q->claiming || now < q->broken_until ? 0 : queue_renewals_due(q, now);

@@ -240,12 +240,29 @@ static void worker_drop_retired(struct worker *w)
 	}
 }
 
+/* The job that a doorbell has moved will go to the first that takes it, or, by weights, to one beside it. */
+static void worker_expect(struct worker *w)
+{
+	const struct gate *first = NULL;
+
+	for (size_t i = 0; i < w->n_gates; i++) {
+		struct gate *g = w->gates[i];
+		if (!gate_takes(g) || (first && g->provider->tier != first->provider->tier))
+			continue;
+		first = g;
+		gate_expect(g);
+	}
+}
+
 /* While replicas are missing, one mail of all gates goes at a time. */
 static void worker_flush_gates(struct worker *w)
 {
 	int64_t fenced = status_fenced_until(&w->status);
 	bool may = clock_boot_us() >= fenced;
 
+	if (w->rung && fenced == 0)
+		worker_expect(w);
+	w->rung = false;
 	for (size_t i = 0; i < w->n_gates; i++) {
 		struct gate *g = w->gates[i];
 

@@ -18,6 +18,7 @@
 #include "support/fleet.h"
 #include "support/sink.h"
 #include "support/tmpdir.h"
+#include "support/wait.h"
 
 #define FEW 100 /* what two runs differ by is the mails': FEW of them, and MORE on top */
 #define MORE 1000
@@ -32,6 +33,10 @@
 #define COMMANDS_LONE 42
 #define CALLS_LONE 6.1
 #define READS_LONE 5.2
+/* Of a mail that comes to an idle worker: reads (its permit is asked for together with the claim), and bytes
+ * that Redis reads, its push included (no more jobs are asked for than may be there). */
+#define READS_IDLE 5.1
+#define BYTES_IDLE 2050
 
 /* Instructions depend on what the libraries are, which go with the C library; and, of Redis, on which
  * one it is. 0: nobody has measured there. */
@@ -75,6 +80,11 @@ static double calls(struct fleet *f, const char *name)
 	}
 	free(text);
 	return sum;
+}
+
+static double stats(struct fleet *f, const char *name)
+{
+	return (double)redis_server_info(fleet_redis(f), "stats", name);
 }
 
 static struct fleet *fleet_with(struct redis_server *redis, const char *provider)
@@ -134,9 +144,7 @@ static void one_by_one(const char *provider)
 	drain(f, NULL, LONE);
 	check("commands, one by one", calls(f, NULL) / LONE, COMMANDS_LONE);
 	check("script calls, one by one", calls(f, "evalsha") / LONE, CALLS_LONE);
-	check("reads of Redis, one by one",
-	      (double)redis_server_info(fleet_redis(f), "stats", "total_reads_processed") / LONE,
-	      READS_LONE);
+	check("reads of Redis, one by one", stats(f, "total_reads_processed") / LONE, READS_LONE);
 	settled(f, LONE);
 	fleet_free(f);
 }
@@ -154,6 +162,41 @@ static void test_one_by_one_by_smtp(void **state)
 	(void)state;
 	one_by_one(sink_dsn(sink, ""));
 	sink_free(sink);
+}
+
+#define IDLE 50
+#define LOOK "XLEN {mail:queue}:events"
+#define LOOK_BYTES 40 /* on the wire */
+
+static bool next_is_settled(void *f)
+{
+	return redis_server_int(fleet_redis(f), LOOK) > 0;
+}
+
+static void test_one_that_comes_to_an_idle_worker(void **state)
+{
+	struct fleet *f = fleet_with(NULL, "mock://");
+	double reads, bytes, looks;
+	char key[32];
+
+	(void)state;
+	fleet_set(f, "LOG_LEVEL=info");
+	(void)!fleet_worker_ready(f, NULL);
+	reads = stats(f, "total_reads_processed");
+	bytes = stats(f, "total_net_input_bytes");
+	looks = calls(f, "xlen");
+	for (int i = 0; i < IDLE; i++) {
+		snprintf(key, sizeof(key), "k-%d", i);
+		fleet_push(f, key, "");
+		wait_until(next_is_settled, f, 0);
+		redis_server_do(fleet_redis(f), "DEL {mail:queue}:events");
+	}
+	looks = calls(f, "xlen") - looks;
+	reads = stats(f, "total_reads_processed") - reads;
+	bytes = stats(f, "total_net_input_bytes") - bytes;
+	check("reads of Redis, idle", (reads - looks) / IDLE - 2, READS_IDLE); /* the push, DEL */
+	check("bytes, idle", (bytes - LOOK_BYTES * looks) / IDLE, BYTES_IDLE);
+	fleet_free(f);
 }
 
 /* ---- instructions ---------------------------------------------------------------------------------- */
@@ -289,6 +332,7 @@ int main(void)
 		cmocka_unit_test(test_shared_calls),
 		cmocka_unit_test(test_one_by_one),
 		cmocka_unit_test(test_one_by_one_by_smtp),
+		cmocka_unit_test(test_one_that_comes_to_an_idle_worker),
 		cmocka_unit_test(test_worker_instructions),
 		cmocka_unit_test(test_redis_instructions),
 	};
