@@ -40,9 +40,10 @@ void timeline_line(char out[TIMELINE_MAX_LINE + 1], const struct task *t)
 
 int64_t timeline_ttl(const struct decision *d, const struct options *o, int64_t now)
 {
-	int64_t keep = o->status_ttl * 1000;
-	int64_t dead = o->dead_ttl * 1000 + TIMELINE_DAY_MS;
+	int64_t keep = o->status_ttl * 1000, dead = o->dead_ttl * 1000;
 
+	/* for as long as it may take until a worker trims it */
+	dead += dead < TIMELINE_DAY_MS ? dead : TIMELINE_DAY_MS;
 	if (d->settle == SETTLE_DELAY)
 		return (d->at > now ? d->at - now : 0) + o->max_queue_time * 1000;
 	if (d->settle == SETTLE_BURY && dead > keep)
