@@ -22,6 +22,7 @@ struct link_error {
 	enum link_result result;
 	enum link_remedy remedy;
 	bool of_slot; /* in a cluster it is said of one slot, not of the server */
+	const char *advice; /* what a person can do about it; "" nothing to be said */
 };
 
 /* text: an error reply without its leading '-'; need not be NUL-terminated. Never NULL. */

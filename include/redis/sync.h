@@ -20,7 +20,7 @@ struct sync *sync_open(const struct topology_config *config, struct error *err) 
 void sync_close(struct sync *s); /* NULL is fine */
 
 /* Runs the command and returns its reply (freeReplyObject), or NULL with err filled for a lost
- * connection and for an error reply alike (the error's text is in err). A script that the server
+ * connection and for an error reply alike (err has the error's text, and what a person can do). A script that the server
  * does not know is loaded and the command repeated; nothing else is. */
 redisReply *sync_run(struct sync *s, struct command *c, struct error *err) MUST_CHECK;
 

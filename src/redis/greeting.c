@@ -72,7 +72,7 @@ static void note_error(struct greeting *g, int step, const redisReply *reply)
 		log_debug("redis_greeting", LOG_STR("command", name), LOG_STR("error", reply->str));
 		return;
 	}
-	error_set(&g->reason, "%s: %s", name, reply->str);
+	error_set(&g->reason, "%s: %s%s%s", name, reply->str, *e->advice ? ": " : "", e->advice);
 	if (e->result == LINK_AGAIN)
 		g->remedy = e->remedy;
 	else if (e->result == LINK_NOMEM || e->result == LINK_REFUSED)

@@ -348,7 +348,7 @@ static enum link_result note_error(struct link *l, const redisReply *reply)
 	set_state(l, HELD);
 	if (e->remedy > l->remedy)
 		l->remedy = e->remedy;
-	error_set(&l->reason, "%s", reply->str);
+	error_set(&l->reason, "%s%s%s", reply->str, *e->advice ? ": " : "", e->advice);
 	return e->result;
 }
 

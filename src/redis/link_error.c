@@ -3,34 +3,55 @@
 #include <stdbool.h>
 #include <string.h>
 
+/* clang-format off */
 static const struct link_error errors[] = {
 	/* not executed, wait */
-	{"LOADING", LINK_AGAIN, LINK_REMEDY_WAIT, false},
-	{"BUSY", LINK_AGAIN, LINK_REMEDY_WAIT, false},
-	{"MASTERDOWN", LINK_AGAIN, LINK_REMEDY_WAIT, false},
-	{"CLUSTERDOWN", LINK_AGAIN, LINK_REMEDY_WAIT, true},
-	{"TRYAGAIN", LINK_AGAIN, LINK_REMEDY_WAIT, true},
+	{"LOADING", LINK_AGAIN, LINK_REMEDY_WAIT, false,
+	 "it reads its data from the disk; try again in a moment"},
+	{"BUSY", LINK_AGAIN, LINK_REMEDY_WAIT, false,
+	 "somebody's script keeps it busy; try again when that has ended"},
+	{"MASTERDOWN", LINK_AGAIN, LINK_REMEDY_WAIT, false,
+	 "it is a replica without its master; name the master in REDIS_URL, or wait for a failover"},
+	{"CLUSTERDOWN", LINK_AGAIN, LINK_REMEDY_WAIT, true,
+	 "some slots have no master; see what redis-cli --cluster check says"},
+	{"TRYAGAIN", LINK_AGAIN, LINK_REMEDY_WAIT, true, "slots are moving; try again"},
 	/* not executed, load and repeat */
-	{"NOSCRIPT", LINK_AGAIN, LINK_REMEDY_GREET, false},
+	{"NOSCRIPT", LINK_AGAIN, LINK_REMEDY_GREET, false, "it has forgotten the scripts; try again"},
 	/* not executed, go elsewhere */
-	{"READONLY", LINK_AGAIN, LINK_REMEDY_RECONNECT, false},
-	{"MOVED", LINK_AGAIN, LINK_REMEDY_RECONNECT, true},
-	{"ASK", LINK_AGAIN, LINK_REMEDY_RECONNECT, true},
-	{"UNBLOCKED", LINK_AGAIN, LINK_REMEDY_RECONNECT, false},
+	{"READONLY", LINK_AGAIN, LINK_REMEDY_RECONNECT, false,
+	 "it is a replica; name the master in REDIS_URL, or use redis+sentinel:// or redis+cluster://"},
+	{"MOVED", LINK_AGAIN, LINK_REMEDY_RECONNECT, true,
+	 "it is a node of a cluster; use redis+cluster:// in REDIS_URL"},
+	{"ASK", LINK_AGAIN, LINK_REMEDY_RECONNECT, true,
+	 "it is a node of a cluster; use redis+cluster:// in REDIS_URL"},
+	{"UNBLOCKED", LINK_AGAIN, LINK_REMEDY_RECONNECT, false, "it has become a replica; try again"},
 	/* refused */
-	{"OOM", LINK_NOMEM, LINK_REMEDY_NONE, false},
-	{"NOREPLICAS", LINK_REFUSED, LINK_REMEDY_NONE, false},
-	{"MISCONF", LINK_REFUSED, LINK_REMEDY_NONE, false},
+	{"OOM", LINK_NOMEM, LINK_REMEDY_NONE, false,
+	 "raise its maxmemory, or let workers empty the queues; then try again"},
+	{"NOREPLICAS", LINK_REFUSED, LINK_REMEDY_NONE, false,
+	 "min-replicas-to-write asks for replicas that are away; bring them back, then try again"},
+	{"MISCONF", LINK_REFUSED, LINK_REMEDY_NONE, false,
+	 "it cannot save to its disk; see its log and the disk, then try again"},
 	/* somebody must change something */
-	{"NOAUTH", LINK_CONFIG, LINK_REMEDY_GREET, false},
-	{"WRONGPASS", LINK_CONFIG, LINK_REMEDY_NONE, false},
-	{"NOPERM", LINK_CONFIG, LINK_REMEDY_NONE, false},
-	{"CROSSSLOT", LINK_CONFIG, LINK_REMEDY_NONE, false},
-	{"DENIED", LINK_CONFIG, LINK_REMEDY_NONE, false},
+	{"NOAUTH", LINK_CONFIG, LINK_REMEDY_GREET, false,
+	 "it asks for a password; write redis://USER:PASSWORD@host in REDIS_URL"},
+	{"WRONGPASS", LINK_CONFIG, LINK_REMEDY_NONE, false, "check user and password in REDIS_URL"},
+	{"NOPERM", LINK_CONFIG, LINK_REMEDY_NONE, false,
+	 "this Redis user may not do that; the README has the least rights that each needs"},
+	{"CROSSSLOT", LINK_CONFIG, LINK_REMEDY_NONE, false, "it is a cluster; use redis+cluster:// in REDIS_URL"},
+	{"DENIED", LINK_CONFIG, LINK_REMEDY_NONE, false,
+	 "it serves its own machine only; set a password there, or protected-mode no"},
+	/* of one key */
+	{"WRONGTYPE", LINK_ERROR, LINK_REMEDY_NONE, false,
+	 "something else lies under a key of ours; look with TYPE, and rename or delete it"},
 };
-static const struct link_error other = {"", LINK_ERROR, LINK_REMEDY_NONE, false};
-static const struct link_error too_many_clients = {"ERR", LINK_AGAIN, LINK_REMEDY_RECONNECT, false};
-static const struct link_error script_may_not = {"ERR", LINK_CONFIG, LINK_REMEDY_NONE, false};
+static const struct link_error other = {"", LINK_ERROR, LINK_REMEDY_NONE, false, ""};
+static const struct link_error too_many_clients = {
+	"ERR", LINK_AGAIN, LINK_REMEDY_RECONNECT, false, "raise its maxclients, or use fewer connections"};
+static const struct link_error script_may_not = {
+	"ERR", LINK_CONFIG, LINK_REMEDY_NONE, false,
+	"this Redis user may not do that; the README has the least rights that each needs"};
+/* clang-format on */
 
 static bool contains(const char *text, size_t len, const char *part)
 {

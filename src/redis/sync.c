@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "redis/greeting.h"
+#include "redis/link_error.h"
 #include "redis/secure.h"
 #include "redis/sentinel.h"
 #include "redis/sync_cluster.h"
@@ -300,7 +301,9 @@ redisReply *sync_run(struct sync *s, struct command *c, struct error *err)
 	else if (wire)
 		reply = with_script(s, c, exchange(s, wire, len, err), &loaded, err);
 	if (reply && reply->type == REDIS_REPLY_ERROR) {
-		error_set(err, "%s", reply->str);
+		const char *advice = link_error_find(reply->str, reply->len)->advice;
+
+		error_set(err, "%s%s%s", reply->str, *advice ? ": " : "", advice);
 		freeReplyObject(reply);
 		return NULL;
 	}

@@ -8,14 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "support/fleet.h"
 #include "support/sink.h"
 #include "support/timelines.h"
+#include "support/trouble.h"
 #include "support/wait.h"
 #include "support/wire.h"
 
@@ -317,7 +316,7 @@ static void test_full_for_long(void **state)
 }
 
 /* Every write is refused for longer than a lease: outcomes are kept, and written when it is over. */
-static void check_refused(const char *error, void (*refuse)(struct fleet *f, bool now))
+static void check_refused(const char *error)
 {
 	struct fleet *f = fleet_start(NULL);
 	struct process *workers[2];
@@ -329,14 +328,14 @@ static void check_refused(const char *error, void (*refuse)(struct fleet *f, boo
 	fleet_push_to(f, error, "hold-dot.x@example.com", "");
 	while (sink_copies(sink, error) == 0)
 		let_pass(5);
-	refuse(f, true);
+	trouble_begin(fleet_redis(f), error);
 	sink_go(sink);
 	let_pass(1500);
 	fleet_expect(f, error, "status", "sending");
 	assert_int_equal(
 		process_count_lines(workers[0], error) + process_count_lines(workers[1], error) > 0,
 		1);
-	refuse(f, false);
+	trouble_end(fleet_redis(f), error);
 	fleet_wait_status(f, error, "sent");
 	fleet_wait_settled(f, NULL);
 	assert_int_equal(timelines_lines(f, error, NULL, NULL), 1);
@@ -348,48 +347,16 @@ static void check_refused(const char *error, void (*refuse)(struct fleet *f, boo
 	fleet_free(f);
 }
 
-static void want_replicas(struct fleet *f, bool now)
-{
-	redis_server_do(fleet_redis(f), "CONFIG SET min-replicas-to-write %d", now);
-}
-
 static void test_refuses_writes(void **state)
 {
 	(void)state;
-	check_refused("NOREPLICAS", want_replicas);
-}
-
-static bool has_saved(void *f)
-{
-	char *info = redis_server_text(fleet_redis(f), "INFO persistence");
-	bool has = strstr(info, "rdb_bgsave_in_progress:0") != NULL;
-
-	free(info);
-	return has;
-}
-
-/* A snapshot that cannot be written: in its place is a directory. */
-static void fail_to_save(struct fleet *f, bool now)
-{
-	redisReply *dir = redis_server_cmd(fleet_redis(f), "CONFIG GET dir");
-	char path[4096], *info;
-
-	snprintf(path, sizeof(path), "%s/dump.rdb", dir->element[1]->str);
-	freeReplyObject(dir);
-	redis_server_do(fleet_redis(f), "CONFIG SET save %s", "3600 1000000");
-	assert_int_equal(now ? mkdir(path, 0700) : rmdir(path), 0);
-	redis_server_do(fleet_redis(f), "BGSAVE");
-	wait_until(has_saved, f, 0);
-	info = redis_server_text(fleet_redis(f), "INFO persistence");
-	assert_non_null(
-		strstr(info, now ? "rdb_last_bgsave_status:err" : "rdb_last_bgsave_status:ok"));
-	free(info);
+	check_refused("NOREPLICAS");
 }
 
 static void test_cannot_save(void **state)
 {
 	(void)state;
-	check_refused("MISCONF", fail_to_save);
+	check_refused("MISCONF");
 }
 
 /* Somebody's slow script: the fleet waits, and does not kill it. */
