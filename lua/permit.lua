@@ -5,11 +5,11 @@
 -- ARGV   1 how many permits are wanted (0: only report)
 --        2 failures in a row that open the breaker     3 how long it stays open, ms
 --        4 after how long a quiet failure count is forgotten, ms
---        5 probes at once when half-open               6 how long a probe lives, ms
+--        5 probes at once when half-open               6 how long one lives that nobody is heard of, ms
 --        7 µs between two mails (0: no limit)           8 mails that may go at once (the burst)
 --        9 the longest pause that a throttling reply may ask for, ms
 --        then for each report 5: generation, kind, count, ms, reason
---        kind: ok | fail | void (says nothing of the provider)
+--        kind: ok | fail | void (says nothing of the provider) | probing (has probes out still: they live on)
 --              down (opens the breaker for `ms`, or for ARGV[3] when 0) | throttled (pauses it for `ms`)
 -- Returns { granted, wait, state, generation, now }
 --        granted  permits, each for one send; unused ones lapse
@@ -68,6 +68,10 @@ local function report(kind, count, ms, why)
 		end
 	elseif kind == 'void' then
 		probes = math.max(0, probes - count)
+	elseif kind == 'probing' then
+		if state == 'half-open' then
+			probes_until = now + probe_life
+		end
 	elseif kind == 'down' then
 		open(ms > 0 and ms or open_for, why)
 	elseif kind == 'throttled' then
@@ -113,7 +117,7 @@ if state ~= 'open' then
 		if room < granted then
 			granted = math.max(0, room)
 			wait = math.max(1, math.ceil((from + (granted + 1) * interval - depth - now_us) / 1000))
-			why = 'limited'
+			why = state == 'half-open' and why or 'limited'
 		end
 		if granted > 0 then
 			tat = from + granted * interval

@@ -3,7 +3,10 @@
  *
  * A gate asks once per turn of the loop for as many permits as there are tasks in its line and
  * places at its provider, and passes them on at once. Reports of earlier sends ride along. A report
- * whose call was lost is not sent again: it might count twice. */
+ * whose call was lost is not sent again: it might count twice.
+ *
+ * A probe of a half-open breaker lives for a lease, and is renewed as that is, for as long as a delivery can take:
+ * when its worker dies, the next one goes a lease later. */
 #ifndef FLEET_GATE_H
 #define FLEET_GATE_H
 
@@ -42,6 +45,10 @@ struct gate {
 	struct task_list line;
 	size_t n_line;
 	int64_t generation;
+	size_t n_probes;        /* that we have out, of this generation of the half-open breaker: */
+	int64_t probes_generation;
+	int64_t probing_at;     /* boot clock, µs: when Redis must hear that they still are */
+	int64_t probes_end;     /* boot clock, µs: by when they must have ended */
 	bool shut;              /* the breaker is open, or half-open with its probes out: try another provider */
 	bool paused;            /* by mail:control */
 	long weight;            /* among its tier: by mail:control, else the provider's own */

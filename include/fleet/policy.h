@@ -13,7 +13,15 @@
 #include "mail/outcome.h"
 
 enum settle_action { SETTLE_ACK, SETTLE_KEEP, SETTLE_DELAY, SETTLE_BURY };
-enum report_kind { REPORT_NONE, REPORT_OK, REPORT_FAIL, REPORT_VOID, REPORT_DOWN, REPORT_THROTTLED };
+enum report_kind {
+	REPORT_NONE,
+	REPORT_OK,
+	REPORT_FAIL,
+	REPORT_VOID,
+	REPORT_DOWN,
+	REPORT_THROTTLED,
+	REPORT_PROBING /* the gate's own: its probe is still out */
+};
 
 #define POLICY_QUOTA_MS 3600000   /* how long a provider whose quota is used up stays open */
 #define POLICY_THROTTLE_MS 10000  /* how long to pause when the provider did not say */

@@ -115,7 +115,7 @@ void provider_send(struct provider *p, struct delivery *d);
 void provider_release(struct provider *p, struct delivery *d);
 void provider_abandon(struct provider *p, struct delivery *d);
 size_t provider_room(const struct provider *p); /* how many deliveries it can take now */
-/* The longest that a delivery can take, ms: how long a half-open probe lives. */
+/* The longest that a delivery can take, ms. */
 long provider_longest_ms(const struct provider *p);
 
 /* For the types: ends a delivery (in_use, impl) and calls on_done. */

@@ -11,9 +11,12 @@
 #include "redis/script.h"
 
 static const char *const report_names[] = {
-	[REPORT_NONE] = "",     [REPORT_OK] = "ok",     [REPORT_FAIL] = "fail",
-	[REPORT_VOID] = "void", [REPORT_DOWN] = "down", [REPORT_THROTTLED] = "throttled",
+	[REPORT_NONE] = "",           [REPORT_OK] = "ok",     [REPORT_FAIL] = "fail",
+	[REPORT_VOID] = "void",       [REPORT_DOWN] = "down", [REPORT_THROTTLED] = "throttled",
+	[REPORT_PROBING] = "probing",
 };
+
+#define PROBING_PART 3 /* of a lease, in which a worker's loop turns at least twice */
 
 /* The loop turns, and with it everything that is ready is flushed. */
 static void gate_on_timer(struct ev_loop *loop, ev_timer *timer, int events)
@@ -84,8 +87,8 @@ void gate_leave(struct gate *g, struct task *t)
 	g->n_line--;
 }
 
-void gate_report(struct gate *g, int64_t generation, enum report_kind kind, int64_t ms,
-                 const char *reason)
+static void gate_add_report(struct gate *g, int64_t generation, enum report_kind kind, int64_t ms,
+                            const char *reason)
 {
 	struct gate_report *last = g->n_reports > 0 ? &g->reports[g->n_reports - 1] : NULL;
 
@@ -100,6 +103,41 @@ void gate_report(struct gate *g, int64_t generation, enum report_kind kind, int6
 	last = &g->reports[g->n_reports++];
 	*last = (struct gate_report){.generation = generation, .kind = kind, .count = 1, .ms = ms};
 	text_mask_addresses(last->reason, sizeof(last->reason), reason ? reason : "");
+}
+
+void gate_report(struct gate *g, int64_t generation, enum report_kind kind, int64_t ms,
+                 const char *reason)
+{
+	if (generation == g->probes_generation && g->n_probes > 0)
+		g->n_probes--;
+	gate_add_report(g, generation, kind, ms, reason);
+}
+
+/* What is granted while it is half-open is a probe. */
+static void gate_count_probes(struct gate *g, int64_t granted)
+{
+	int64_t now = clock_boot_us();
+
+	if (granted <= 0 || strcmp(g->state, "half-open") != 0)
+		return;
+	if (g->probes_generation != g->generation)
+		g->n_probes = 0;
+	g->probes_generation = g->generation;
+	g->n_probes += (size_t)granted;
+	g->probing_at = now + g->options->lease_ms * 1000 / PROBING_PART;
+	g->probes_end = now + (int64_t)provider_longest_ms(g->provider) * 1000;
+}
+
+/* Nobody else may probe while ours are out. */
+static void gate_renew_probes(struct gate *g)
+{
+	int64_t now = clock_boot_us();
+
+	if (g->n_probes == 0 || g->probes_generation != g->generation || g->asking ||
+	    now < g->probing_at || now >= g->probes_end)
+		return;
+	g->probing_at = now + g->options->lease_ms * 1000 / PROBING_PART;
+	gate_add_report(g, g->generation, REPORT_PROBING, 0, NULL);
 }
 
 bool gate_flows(const struct gate *g)
@@ -196,6 +234,7 @@ static bool reply_is_permit(const redisReply *r)
 static void gate_on_permits(void *data, enum link_result result, const redisReply *reply)
 {
 	struct gate *g = data;
+	int64_t granted;
 
 	g->asking = false;
 	if (result != LINK_OK || !reply_is_permit(reply)) {
@@ -216,8 +255,10 @@ static void gate_on_permits(void *data, enum link_result result, const redisRepl
 	gate_set_state(g, reply->element[2]->str,
 	               reply->element[1]->integer < GATE_MAX_WAIT ? reply->element[1]->integer
 	                                                          : GATE_MAX_WAIT);
-	gate_pass(g, reply->element[0]->integer < GATE_MAX_BATCH ? reply->element[0]->integer
-	                                                         : GATE_MAX_BATCH);
+	granted = reply->element[0]->integer < GATE_MAX_BATCH ? reply->element[0]->integer
+	                                                      : GATE_MAX_BATCH;
+	gate_count_probes(g, granted);
+	gate_pass(g, granted);
 }
 
 static size_t gate_wants(const struct gate *g, size_t most)
@@ -240,8 +281,10 @@ void gate_flush(struct gate *g, struct topology *redis, size_t most)
 {
 	struct command *c = &g->command;
 	const struct options *o = g->options;
-	size_t want = gate_wants(g, most);
+	size_t want;
 
+	gate_renew_probes(g);
+	want = gate_wants(g, most);
 	g->expects = false;
 	if (g->asking || (want == 0 && g->n_reports == 0))
 		return;
@@ -252,7 +295,7 @@ void gate_flush(struct gate *g, struct topology *redis, size_t most)
 	command_int(c, o->breaker_timeout);
 	command_int(c, o->breaker_reset_timeout);
 	command_int(c, o->breaker_probes);
-	command_int(c, provider_longest_ms(g->provider));
+	command_int(c, o->lease_ms);
 	command_int(c, g->provider->interval_us);
 	command_int(c, g->provider->burst);
 	command_int(c, o->throttle_max);

@@ -151,13 +151,23 @@ static bool more_than_one(void *arg)
 	return sink_total(arg) > 1;
 }
 
+static void push_held(struct fleet *f, int from, int to)
+{
+	char key[32], address[64];
+
+	for (int i = from; i < to; i++) {
+		snprintf(key, sizeof(key), "h-%d", i);
+		snprintf(address, sizeof(address), "hold-dot.h%d@example.com", i);
+		fleet_push_to(f, key, address, "");
+	}
+}
+
 /* The only provider is down and mails wait for it. When it is back, the whole fleet tries it out with
  * as many mails as it is told to, one; when that is taken, the others follow. */
 static void test_half_open(void **state)
 {
 	struct fleet *f = fleet_start(NULL);
 	struct sink *back = sink_prepare();
-	char to[64];
 
 	(void)state;
 	fleet_set(f, "PROVIDER_PRIMARY=%s", sink_dsn(back, ""));
@@ -167,13 +177,7 @@ static void test_half_open(void **state)
 	fleet_set(f, "LEASE_MS=3000"); /* the mails wait with the workers, where probes come from */
 	for (int i = 0; i < 5; i++)
 		fleet_worker_ready(f, NULL);
-	for (int i = 0; i < 20; i++) {
-		char key[32];
-
-		snprintf(key, sizeof(key), "h-%d", i);
-		snprintf(to, sizeof(to), "hold-dot.h%d@example.com", i);
-		fleet_push_to(f, key, to, "");
-	}
+	push_held(f, 0, 20);
 	wait_until(breaker_is_open, f, 0);
 	sink_run(back);
 	sink_wait_total(back, 1);
@@ -243,6 +247,63 @@ static void test_probe_out(void **state)
 	fleet_wait_settled(f, NULL);
 	fleet_free(f);
 	sink_free(first);
+}
+
+/* For workers that find the mail server away, and then have one probe there. */
+static struct fleet *start_probing(struct sink *back, int lease_ms)
+{
+	struct fleet *f = fleet_start(NULL);
+
+	fleet_set(f, "PROVIDER_PRIMARY=%s", sink_dsn(back, ""));
+	fleet_set(f, "CIRCUIT_BREAKER_THRESHOLD=1");
+	fleet_set(f, "CIRCUIT_BREAKER_TIMEOUT=200");
+	fleet_set(f, "MAX_RETRY_ATTEMPTS=100");
+	fleet_set(f, "LEASE_MS=%d", lease_ms);
+	return f;
+}
+
+/* Its leases are renewed, and so is the probe: nobody else's arrives, however long it takes. */
+static void test_probe_outlives_leases(void **state)
+{
+	struct sink *back = sink_prepare();
+	struct fleet *f = start_probing(back, 3000);
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		fleet_worker_ready(f, NULL);
+	push_held(f, 0, 12);
+	wait_until(breaker_is_open, f, 0);
+	sink_run(back);
+	sink_wait_total(back, 1);
+	assert_false(wait_for(NULL, more_than_one, back, 7000));
+	sink_go(back);
+	fleet_wait_settled(f, NULL);
+	assert_int_equal(timelines_count(f, "h", 12).sent, 12);
+	fleet_free(f);
+	sink_free(back);
+}
+
+/* Its worker dies with it: the next one goes when that worker's leases have run out, and not only after all
+ * the time that a delivery may take (minutes). */
+static void test_probe_lost(void **state)
+{
+	struct sink *back = sink_prepare();
+	struct fleet *f = start_probing(back, 1000);
+	struct process *first = fleet_worker_ready(f, NULL);
+
+	(void)state;
+	push_held(f, 0, 1);
+	wait_until(breaker_is_open, f, 0);
+	sink_run(back);
+	sink_wait_total(back, 1);
+	fleet_end(f, first);
+	sink_go(back);
+	fleet_worker_ready(f, NULL);
+	push_held(f, 1, 4);
+	fleet_wait_settled(f, NULL);
+	assert_int_equal(timelines_count(f, "h", 4).sent, 4);
+	fleet_free(f);
+	sink_free(back);
 }
 
 /* A thousand recipients in a row that do not exist: that is no fault of the provider. */
@@ -530,6 +591,8 @@ int main(void)
 		cmocka_unit_test(test_opens_once),
 		cmocka_unit_test(test_half_open),
 		cmocka_unit_test(test_probe_out),
+		cmocka_unit_test(test_probe_outlives_leases),
+		cmocka_unit_test(test_probe_lost),
 		cmocka_unit_test(test_bad_recipients),
 		cmocka_unit_test(test_lost_before_last_byte),
 		cmocka_unit_test(test_unknown),

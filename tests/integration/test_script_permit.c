@@ -268,6 +268,26 @@ static void test_probes_expire_with_those_who_had_them(void **state)
 	expect(r, 9, "", "0 half-open 2");
 }
 
+static void test_probes_that_are_heard_of_live_on(void **state)
+{
+	struct rig *r = begin(state);
+
+	wait_out(r);
+	expect(r, 9, "", "2 half-open 2");
+	for (int i = 0; i < 3; i++) {
+		rig_age_provider(r, KEY, PROBE_LIFE - 500000);
+		expect(r, 9, "2 probing 1 0 ''", "0 half-open 2");
+	}
+	rig_age_provider(r, KEY, PROBE_LIFE - 500000);
+	expect(r, 9, "1 probing 1 0 ''", "0 half-open 2"); /* not theirs */
+	rig_age_provider(r, KEY, 500000);
+	expect(r, 9, "", "2 half-open 2");
+	expect(r, 9, "2 ok 1 0 ''", "9 closed 3");
+	rig_sees(r, "0", "HGET " KEY " probes");
+	expect(r, 9, "3 probing 1 0 ''", "9 closed 3"); /* nothing is out that could be renewed */
+	rig_sees(r, "0", "HGET " KEY " probes");
+}
+
 static void test_an_unused_probe_comes_back(void **state)
 {
 	struct rig *r = begin(state);
@@ -401,8 +421,9 @@ static void test_the_bucket_bounds_probes_too(void **state)
 	interval = 3600000000;
 	burst = 1;
 	wait_out(r);
-	expect(r, 9, "", "1 limited 2");
-	expect(r, 9, "", "0 limited 2");
+	expect(r, 9, "", "1 half-open 2"); /* so that whoever has it knows that it is one */
+	expect(r, 9, "", "0 half-open 2");
+	assert_true(ask(r, 9, "").wait > 1000000); /* the bucket's */
 	rig_age_provider(r, KEY, 3600000);
 	expect(r, 9, "", "1 half-open 2"); /* the last probe */
 }
@@ -571,6 +592,7 @@ int main(void)
 		cmocka_unit_test(test_a_probe_that_succeeds_closes_it),
 		cmocka_unit_test(test_a_probe_that_fails_opens_it_again),
 		cmocka_unit_test(test_probes_expire_with_those_who_had_them),
+		cmocka_unit_test(test_probes_that_are_heard_of_live_on),
 		cmocka_unit_test(test_an_unused_probe_comes_back),
 		cmocka_unit_test(test_probes_are_taken_one_by_one),
 		cmocka_unit_test(test_down_opens_it_at_once),
