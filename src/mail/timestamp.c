@@ -135,16 +135,31 @@ static int64_t in_range(int64_t ms)
 	return ms > TIMESTAMP_MAX_MS ? TIMESTAMP_MAX_MS : ms;
 }
 
+/* n in so many digits, and what follows them. Every answer of the API has such times, and snprintf takes many times
+ * as long. */
+static char *put(char *at, unsigned n, int digits, char after)
+{
+	for (int i = digits - 1; i >= 0; i--, n /= 10)
+		at[i] = (char)('0' + n % 10);
+	at[digits] = after;
+	return at + digits + 1;
+}
+
 void timestamp_rfc3339(char out[TIMESTAMP_RFC3339_SIZE], int64_t ms)
 {
 	struct tm tm;
+	char *at = out;
 
 	ms = in_range(ms);
 	split(ms, &tm);
-	snprintf(out, TIMESTAMP_RFC3339_SIZE, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ",
-	         (unsigned)(tm.tm_year + 1900) % 10000, (unsigned)(tm.tm_mon + 1) % 100,
-	         (unsigned)tm.tm_mday % 100, (unsigned)tm.tm_hour % 100, (unsigned)tm.tm_min % 100,
-	         (unsigned)tm.tm_sec % 100, (unsigned)(ms % 1000));
+	at = put(at, (unsigned)tm.tm_year + 1900, 4, '-');
+	at = put(at, (unsigned)tm.tm_mon + 1, 2, '-');
+	at = put(at, (unsigned)tm.tm_mday, 2, 'T');
+	at = put(at, (unsigned)tm.tm_hour, 2, ':');
+	at = put(at, (unsigned)tm.tm_min, 2, ':');
+	at = put(at, (unsigned)tm.tm_sec, 2, '.');
+	at = put(at, (unsigned)(ms % 1000), 3, 'Z');
+	*at = '\0';
 }
 
 void timestamp_rfc5322(char out[TIMESTAMP_RFC5322_SIZE], int64_t ms)
