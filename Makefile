@@ -49,7 +49,7 @@ HARDEN_LD := -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 
 # Asked of pkg-config when the first recipe needs them and not before: `make help` and `make deps`
 # work where neither pkg-config nor the libraries are there yet.
-LIBRARIES  := hiredis libcjson gmime-3.0 libcurl libssl libcrypto libcares libmicrohttpd libjwt
+LIBRARIES  := hiredis libcjson gmime-3.0 libcurl libssl libcrypto libcares libmicrohttpd libjwt libpq
 PKG_CFLAGS  = $(call once,PKG_CFLAGS,$(PKG_CONFIG) --cflags $(LIBRARIES) && echo $(TLS_FLAG))
 PKG_LIBS    = $(call once,PKG_LIBS,$(PKG_CONFIG) --libs $(LIBRARIES) $(TLS_LIBRARY)) -lev
 # TLS to Redis where hiredis has it: 1.0 or later.

@@ -10,7 +10,7 @@
 
 static const struct cmd *const commands[] = {
 	&cmd_up,   &cmd_worker, &cmd_api,   &cmd_send,    &cmd_status,  &cmd_events,
-	&cmd_dead, &cmd_queues, &cmd_check, &cmd_version, &cmd_options,
+	&cmd_dead, &cmd_queues, &cmd_check, &cmd_archive, &cmd_version, &cmd_options,
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

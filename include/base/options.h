@@ -103,6 +103,8 @@ struct options {
 	int64_t bsp_timeout;        /* OTEL_BSP_EXPORT_TIMEOUT        30000 ms, 1 - 600000: of a batch, with its retries */
 	int64_t bsp_queue;          /* OTEL_BSP_MAX_QUEUE_SIZE        2048, 1 - 1000000 spans */
 	int64_t bsp_batch;          /* OTEL_BSP_MAX_EXPORT_BATCH_SIZE 512, 1 - 10000 spans */
+	/* the archive */
+	char *database_url;         /* DATABASE_URL       "" none */
 	/* logs */
 	int64_t log_level;          /* LOG_LEVEL          debug | info | warn | error */
 	int64_t log_format;         /* LOG_FORMAT         "" = text on a terminal, else json */

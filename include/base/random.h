@@ -7,8 +7,13 @@
 
 #include <stdint.h>
 
+#include "base/attr.h"
+
 uint64_t random_u64(void);
 uint64_t random_below(uint64_t n); /* 0 … n-1, unbiased; n > 0 */
+
+/* A name for this process that no other has: "<host>-<pid>-<4 hex digits>"; mem_free. */
+char *random_name(void) MUST_CHECK;
 
 struct prng {
 	uint64_t s[4];

@@ -30,7 +30,7 @@ struct cmd {
 	bool shows_options;       /* --help goes on with the table of options */
 };
 
-extern const struct cmd cmd_worker, cmd_send, cmd_status, cmd_dead, cmd_queues, cmd_up, cmd_version, cmd_options, cmd_api, cmd_check, cmd_events;
+extern const struct cmd cmd_worker, cmd_send, cmd_status, cmd_dead, cmd_queues, cmd_up, cmd_version, cmd_options, cmd_api, cmd_check, cmd_events, cmd_archive;
 
 /* Says on stderr what went wrong, "postrider: …", and returns the code. */
 int cmd_fail(int code, const char *format, ...) PRINTF_LIKE(2, 3);

@@ -1,5 +1,5 @@
-/* guest.h - who shares a worker's loop and its way to Redis, and what it may ask of the worker: its page of metrics
- * (api/metrics_server.h). Knows no more of the worker than that. */
+/* guest.h - who shares a worker's loop (or an archiver's) and its way to Redis, and what it may ask of the worker: its page of
+ * metrics (api/metrics_server.h). Knows no more of the worker than that. */
 #ifndef FLEET_GUEST_H
 #define FLEET_GUEST_H
 
@@ -13,7 +13,7 @@ struct tracer;
 struct worker;
 
 struct worker_guest {
-	/* The loop is about to run. */
+	/* The loop is about to run. w: NULL in an archiver. */
 	void (*open)(void *data, const struct worker *w, struct ev_loop *loop, struct topology *redis);
 	/* It will not run again; Redis was closed, and all that was asked is answered. */
 	void (*close)(void *data);

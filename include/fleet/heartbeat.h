@@ -1,7 +1,8 @@
 /* heartbeat.h - once a second: this worker is alive (mail:workers), and what do the switches say
  * (mail:control)? Whenever a server has come up also: does it keep what it is given?
  *
- * Every few beats it says what it is (roster.h). What mail:control holds: control.h. */
+ * Every few beats it says what it is (roster.h). Once a minute also: these are its queues (mail:queues), for archivers,
+ * which have no other way to know. What mail:control holds: control.h. */
 #ifndef FLEET_HEARTBEAT_H
 #define FLEET_HEARTBEAT_H
 
@@ -21,7 +22,7 @@ struct worker;
 
 struct heartbeat {
 	struct worker *worker;
-	char *workers_key, *control_key;
+	char *workers_key, *control_key, *queues_key;
 	unsigned checked; /* topology_lives when the servers' settings were looked at */
 	bool asking;
 	bool known;   /* the switches were read: until then queues count as paused */

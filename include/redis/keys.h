@@ -24,6 +24,7 @@ struct queue_keys {
 	char *events;   /* {mail:queue}:events      stream */
 	char *clock;    /* {mail:queue}:clock       hash   when the queue was last claimed from */
 	char *stats;    /* {mail:queue}:stats       hash   what became of its mails, counted */
+	char *archive;  /* {mail:queue}:archive     hash   how far the archivers have read the events */
 };
 
 /* name: 1 to KEYS_MAX_QUEUE printable characters, no braces, no spaces, no commas, no asterisk. */
@@ -38,6 +39,7 @@ char *keys_status(const char *prefix, const char *key) MUST_CHECK;      /* mail:
 char *keys_provider(const char *prefix, const char *name) MUST_CHECK;   /* mail:provider:<name> */
 char *keys_workers(const char *prefix) MUST_CHECK;                      /* mail:workers */
 char *keys_worker(const char *prefix, const char *name) MUST_CHECK;     /* mail:worker:<name> */
+char *keys_queues(const char *prefix) MUST_CHECK;                       /* mail:queues */
 char *keys_control(const char *prefix) MUST_CHECK;                      /* mail:control */
 char *keys_client(const char *prefix, const char *client) MUST_CHECK;   /* mail:limit:client:<client> */
 char *keys_webhooks(const char *prefix) MUST_CHECK;                     /* mail:webhooks: their queue's name */

@@ -20,7 +20,7 @@ struct metrics_server {
 
 static void ready(struct request *r)
 {
-	if (worker_stopping(r->api->worker)) {
+	if (r->api->worker && worker_stopping(r->api->worker)) {
 		request_unavailable(r, "The worker is ending");
 		return;
 	}

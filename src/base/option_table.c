@@ -200,6 +200,11 @@ const struct option option_table[] = {
 	 .help = "none: no traces"},
 	{"OTEL_SDK_DISABLED", OPTION_SWITCH, AT(otel_sdk_disabled), .def = "0", .help = "the same"},
 
+	{"DATABASE_URL", OPTION_TEXT, AT(database_url), .def = "", .max = 4096, .secret = true,
+	 .section = "The archive",
+	 .help = "PostgreSQL, as in postgresql://user:password@host/database: where `archive` keeps what became "
+	         "of mails"},
+
 	{"LOG_LEVEL", OPTION_CHOICE, AT(log_level), .def = "info",
 	 .choices = "debug info warn error", .section = "Logs", .help = "the least that is logged"},
 	{"LOG_FORMAT", OPTION_CHOICE, AT(log_format), .def = "", .choices = "json text",

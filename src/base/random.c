@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
+
+#include "base/mem.h"
 
 /* One getrandom(2) serves many numbers: a system call for each would show at 10,000 mails/s. */
 #define POOL_NUMBERS 32 /* 256 bytes: the most that getrandom gives without interruption */
@@ -102,4 +105,13 @@ uint64_t prng_u64(struct prng *p)
 double prng_unit(struct prng *p)
 {
 	return (double)(prng_u64(p) >> 11) * 0x1.0p-53; /* the 53 bits that a double can hold */
+}
+
+char *random_name(void)
+{
+	char host[64] = "";
+
+	if (gethostname(host, sizeof(host) - 1) != 0)
+		snprintf(host, sizeof(host), "host");
+	return mem_printf("%s-%d-%04x", host, (int)getpid(), (unsigned)(random_u64() & 0xffff));
 }

@@ -126,16 +126,9 @@ bool event_feed_next(struct event_feed *f, struct event *e, bool *there, struct 
 
 const char *event_field(const struct event *e, const char *name)
 {
-	const char *each;
+	const char *value = value_find(e->fields, name);
 
-	for (size_t i = 0; i + 1 < e->fields->elements; i += 2) {
-		each = value_text(e->fields->element[i]);
-		if (each != NULL && strcmp(each, name) == 0) {
-			each = value_text(e->fields->element[i + 1]);
-			return each != NULL ? each : "";
-		}
-	}
-	return "";
+	return value != NULL ? value : "";
 }
 
 static void add_number(cJSON *o, const char *name, const char *text)

@@ -15,6 +15,7 @@ void heartbeat_init(struct heartbeat *h, struct worker *w)
 	*h = (struct heartbeat){.worker = w};
 	h->workers_key = keys_workers(w->options->key_prefix);
 	h->control_key = keys_control(w->options->key_prefix);
+	h->queues_key = keys_queues(w->options->key_prefix);
 	command_init(&h->command);
 }
 
@@ -22,6 +23,7 @@ void heartbeat_free(struct heartbeat *h)
 {
 	mem_free(h->workers_key);
 	mem_free(h->control_key);
+	mem_free(h->queues_key);
 	command_free(&h->command);
 }
 
@@ -172,6 +174,23 @@ static void heartbeat_say(struct heartbeat *h, struct topology *redis, int64_t n
 	heartbeat_send(h, redis, heartbeat_on_ignored);
 }
 
+static void heartbeat_tell_queues(struct heartbeat *h, struct topology *redis, int64_t now)
+{
+	struct worker *w = h->worker;
+	struct command *c = &h->command;
+
+	command_clear(c);
+	command_str(c, "ZADD");
+	command_str(c, h->queues_key);
+	for (size_t i = 0; i < w->n_queues; i++) {
+		if (w->queues[i] == w->webhooks.queue)
+			continue; /* it has no events */
+		command_int(c, now);
+		command_str(c, w->queues[i]->keys.list);
+	}
+	heartbeat_send(h, redis, heartbeat_on_ignored);
+}
+
 void heartbeat_beat(struct heartbeat *h, struct topology *redis)
 {
 	struct command *c = &h->command;
@@ -202,6 +221,7 @@ void heartbeat_beat(struct heartbeat *h, struct topology *redis)
 			command_str(c, "-inf");
 			command_int(c, now - HEARTBEAT_GONE_MS);
 			heartbeat_send(h, redis, heartbeat_on_ignored);
+			heartbeat_tell_queues(h, redis, now);
 		}
 	}
 	if (!h->asking) {

@@ -521,13 +521,7 @@ static void worker_unwatch(struct worker *w)
 
 static char *worker_make_name(const struct options *o)
 {
-	char host[64] = "";
-
-	if (o->worker_name[0] != '\0')
-		return mem_strdup(o->worker_name);
-	if (gethostname(host, sizeof(host) - 1) != 0)
-		snprintf(host, sizeof(host), "host");
-	return mem_printf("%s-%d-%04x", host, (int)getpid(), (unsigned)(random_u64() & 0xffff));
+	return o->worker_name[0] != '\0' ? mem_strdup(o->worker_name) : random_name();
 }
 
 /* A sender that is no address would bury every job that names none. */

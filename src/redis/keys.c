@@ -42,6 +42,7 @@ bool queue_keys_make(struct queue_keys *k, const char *name, struct error *err)
 	k->events = mem_printf("{%s}:events", name);
 	k->clock = mem_printf("{%s}:clock", name);
 	k->stats = mem_printf("{%s}:stats", name);
+	k->archive = mem_printf("{%s}:archive", name);
 	return true;
 }
 
@@ -57,6 +58,7 @@ void queue_keys_free(struct queue_keys *k)
 	mem_free(k->events);
 	mem_free(k->clock);
 	mem_free(k->stats);
+	mem_free(k->archive);
 	memset(k, 0, sizeof(*k));
 }
 
@@ -83,6 +85,11 @@ char *keys_workers(const char *prefix)
 char *keys_worker(const char *prefix, const char *name)
 {
 	return mem_printf("%s:worker:%s", prefix, name);
+}
+
+char *keys_queues(const char *prefix)
+{
+	return mem_printf("%s:queues", prefix);
 }
 
 char *keys_control(const char *prefix)

@@ -15,7 +15,7 @@ static const char *const names[SCRIPT_N] = {
 	[SCRIPT_BEGIN] = "begin",     [SCRIPT_FINISH] = "finish", [SCRIPT_SETTLE] = "settle",
 	[SCRIPT_REQUEUE] = "requeue", [SCRIPT_SWEEP] = "sweep",   [SCRIPT_REOPEN] = "reopen",
 	[SCRIPT_ACCEPT] = "accept",   [SCRIPT_CANCEL] = "cancel", [SCRIPT_LIMIT] = "limit",
-	[SCRIPT_NOTIFY] = "notify",
+	[SCRIPT_NOTIFY] = "notify",   [SCRIPT_GATHER] = "gather", [SCRIPT_LAG] = "lag",
 };
 
 /* Filled at the first use, from what is embedded; never changed after. */

@@ -1,5 +1,7 @@
 #include "redis/value.h"
 
+#include <string.h>
+
 #include "base/number.h"
 
 const char *value_text(const redisReply *r)
@@ -31,4 +33,15 @@ int64_t value_int_at(const redisReply *list, size_t i)
 	if (list->type != REDIS_REPLY_ARRAY || i >= list->elements)
 		return 0;
 	return value_int(list->element[i]);
+}
+
+const char *value_find(const redisReply *pairs, const char *name)
+{
+	for (size_t i = 0; pairs->type == REDIS_REPLY_ARRAY && i + 1 < pairs->elements; i += 2) {
+		const char *each = value_text(pairs->element[i]);
+
+		if (each != NULL && strcmp(each, name) == 0)
+			return value_text(pairs->element[i + 1]);
+	}
+	return NULL;
 }

@@ -132,6 +132,21 @@ static void check_declared(const char *name, const char *key, const struct words
 	         name);
 }
 
+/* Most commands name their key first, those of streams behind a word or a few. */
+static char *key_of(const char *name, char **at)
+{
+	char *word = next_quoted(at);
+
+	if (strcasecmp(name, "XINFO") == 0 || strcasecmp(name, "XGROUP") == 0)
+		return next_quoted(at);
+	if (strcasecmp(name, "XREADGROUP") == 0) {
+		while (word && strcasecmp(word, "STREAMS") != 0)
+			word = next_quoted(at);
+		return word ? next_quoted(at) : NULL;
+	}
+	return word;
+}
+
 /* Reads the monitor up to our own ECHO. */
 static void read_monitor(struct rig *r, const struct words *keys, const char *end)
 {
@@ -144,7 +159,7 @@ static void read_monitor(struct rig *r, const struct words *keys, const char *en
 		bool lua = strstr(line->str, " lua] \"") != NULL;
 		char *at = strchr(line->str, ']');
 		char *name = at ? next_quoted(&at) : NULL;
-		char *key = name ? next_quoted(&at) : NULL;
+		char *key = name ? key_of(name, &at) : NULL;
 		if (lua && name) {
 			buf_addf(&r->ran, "%s\n", name);
 			check_declared(name, key, keys);
