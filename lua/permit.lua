@@ -10,6 +10,7 @@
 --        9 the longest pause that a throttling reply may ask for, ms
 --        then for each report 5: generation, kind, count, ms, reason
 --        kind: ok | fail | void (says nothing of the provider) | probing (has probes out still: they live on)
+--              reset (closes the breaker by hand, whatever its generation and state)
 --              down (opens the breaker for `ms`, or for ARGV[3] when 0) | throttled (pauses it for `ms`)
 -- Returns { granted, wait, state, generation, now }
 --        granted  permits, each for one send; unused ones lapse
@@ -82,7 +83,12 @@ end
 
 for a = 10, #ARGV, 5 do
 	-- An open breaker hears nothing: what is reported was sent before it opened.
-	if tonumber(ARGV[a]) == generation and state ~= 'open' then
+	if ARGV[a + 1] == 'reset' then
+		if state ~= 'closed' or failures > 0 then
+			state, failures, probes = 'closed', 0, 0
+			generation = generation + 1
+		end
+	elseif tonumber(ARGV[a]) == generation and state ~= 'open' then
 		report(ARGV[a + 1], tonumber(ARGV[a + 2]), tonumber(ARGV[a + 3]), ARGV[a + 4])
 	end
 end

@@ -43,6 +43,8 @@ const char *uri_param(struct uri *u, const char *name); /* NULL when it is not g
  * They leave *out alone when the parameter is not given. */
 bool uri_param_int(struct uri *u, const char *name, long min, long max, long *out, struct error *err) MUST_CHECK;
 bool uri_param_ms(struct uri *u, const char *name, long min, long max, long *out, struct error *err) MUST_CHECK;
+/* The host is an address, of IPv4 or IPv6, and no name. */
+bool uri_is_address(const char *host);
 /* The first parameter that nobody asked for, or NULL. */
 const char *uri_unused(const struct uri *u);
 

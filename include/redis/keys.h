@@ -47,6 +47,12 @@ char *keys_webhooks_disabled(const char *prefix) MUST_CHECK;            /* {mail
 char *keys_ready(const char *prefix) MUST_CHECK;                        /* mail:ready */
 char *keys_stats(const char *prefix) MUST_CHECK;                        /* mail:stats */
 
+/* The fields of mail:control are one of these, a colon, and the name of the queue or provider. */
+#define KEYS_PAUSE_QUEUE "pause:queue"
+#define KEYS_PAUSE_PROVIDER "pause:provider"
+#define KEYS_WEIGHT_PROVIDER "weight:provider"
+#define KEYS_RESET_PROVIDER "reset:provider"
+
 /* Redis Cluster's slot of a key: CRC16-XMODEM of the hash tag, or of the whole key, mod 16384
  * (the Redis Cluster specification, "Hash tags"). */
 unsigned keys_slot(const char *key, unsigned long len);

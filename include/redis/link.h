@@ -68,6 +68,7 @@ struct link_config {
 /* All strings are copied, tls is shared; `to` is overwritten. */
 void link_config_copy(struct link_config *to, const struct link_config *from);
 void link_config_free(struct link_config *c);
+char *link_config_where(const struct link_config *c) MUST_CHECK; /* for people: host:port, or the path; a new string */
 
 /* on_change: told of each change, from the loop, never from within link_open or link_close. */
 struct link;

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/sigpipe.h"
 #include "fleet/tracer.h"
 #include "mail/message.h"
 
@@ -210,7 +211,7 @@ bool api_run(const struct options *o, const struct queue_set *queues, struct err
 	struct topology_config redis;
 	bool ok;
 
-	signal(SIGPIPE, SIG_IGN);
+	sigpipe_ignore();
 	message_init();
 	if (!auth_load(&api.auth, o, err))
 		return false;

@@ -8,6 +8,7 @@
 #include "api/look.h"
 #include "base/mem.h"
 #include "fleet/control.h"
+#include "fleet/permit.h"
 #include "provider/jsonw.h"
 #include "redis/keys.h"
 #include "redis/script.h"
@@ -108,22 +109,15 @@ static void reset_send(struct reset *s)
 	s->result = LINK_LOST;
 }
 
-/* The breaker first, in one command; then the note that makes workers ask again. */
+/* The breaker first; then the note that makes workers ask again. */
 static void reset_one(struct reset *s, const char *provider, int64_t now)
 {
 	struct api *api = s->request->api;
 	struct command *c = &api->command;
 	char *key = keys_provider(api->options->key_prefix, provider);
 
-	command_clear(c);
-	command_str(c, "HSET");
-	command_str(c, key);
-	command_str(c, "state");
-	command_str(c, "closed");
-	command_str(c, "failures");
-	command_str(c, "0");
-	command_str(c, "probes");
-	command_str(c, "0");
+	permit_command(c, key, api->options, 0, 0, 0);
+	permit_report(c, 0, "reset", 1, 0, "");
 	reset_send(s);
 	control_reset(c, api->options->key_prefix, provider, now);
 	reset_send(s);

@@ -1,5 +1,6 @@
 #include "base/uri.h"
 
+#include <arpa/inet.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -301,6 +302,13 @@ bool uri_param_ms(struct uri *u, const char *name, long min, long max, long *out
 		                 name, min, max, text);
 	*out = (long)ms;
 	return true;
+}
+
+bool uri_is_address(const char *host)
+{
+	unsigned char any[sizeof(struct in6_addr)];
+
+	return inet_pton(AF_INET, host, any) == 1 || inet_pton(AF_INET6, host, any) == 1;
 }
 
 const char *uri_unused(const struct uri *u)

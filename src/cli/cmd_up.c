@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "base/port.h"
+#include "base/sigpipe.h"
 #include "cli/args.h"
 #include "cli/cmd.h"
 #include "cli/crew.h"
@@ -524,7 +525,7 @@ static int run(struct args *a)
 	u->args = a;
 	u->redis.lock = u->api.held = -1;
 	u->loop = ev_default_loop(EVFLAG_AUTO);
-	signal(SIGPIPE, SIG_IGN);
+	sigpipe_ignore();
 	term_init(&u->term, stderr);
 	watch(u);
 	code = run_fleet(u);

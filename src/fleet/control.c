@@ -24,7 +24,8 @@ void control_pause(struct command *c, const char *key_prefix, enum control_kind 
                    const char *name, bool pause)
 {
 	begin(c, pause ? "HSET" : "HDEL", key_prefix,
-	      mem_printf("pause:%s:%s", control_kind_name(kind), name));
+	      mem_printf("%s:%s", kind == CONTROL_QUEUE ? KEYS_PAUSE_QUEUE : KEYS_PAUSE_PROVIDER,
+	                 name));
 	if (pause)
 		command_str(c, "1");
 }
@@ -32,13 +33,13 @@ void control_pause(struct command *c, const char *key_prefix, enum control_kind 
 void control_weight(struct command *c, const char *key_prefix, const char *provider, int64_t weight)
 {
 	begin(c, weight >= 0 ? "HSET" : "HDEL", key_prefix,
-	      mem_printf("weight:provider:%s", provider));
+	      mem_printf(KEYS_WEIGHT_PROVIDER ":%s", provider));
 	if (weight >= 0)
 		command_int(c, weight);
 }
 
 void control_reset(struct command *c, const char *key_prefix, const char *provider, int64_t now)
 {
-	begin(c, "HSET", key_prefix, mem_printf("reset:provider:%s", provider));
+	begin(c, "HSET", key_prefix, mem_printf(KEYS_RESET_PROVIDER ":%s", provider));
 	command_int(c, now);
 }

@@ -6,9 +6,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "fleet/permit.h"
 #include "mail/text.h"
 #include "redis/keys.h"
-#include "redis/script.h"
 
 static const char *const report_names[] = {
 	[REPORT_NONE] = "",           [REPORT_OK] = "ok",     [REPORT_FAIL] = "fail",
@@ -280,7 +280,6 @@ static size_t gate_wants(const struct gate *g, size_t most)
 void gate_flush(struct gate *g, struct topology *redis, size_t most)
 {
 	struct command *c = &g->command;
-	const struct options *o = g->options;
 	size_t want;
 
 	gate_renew_probes(g);
@@ -288,24 +287,10 @@ void gate_flush(struct gate *g, struct topology *redis, size_t most)
 	g->expects = false;
 	if (g->asking || (want == 0 && g->n_reports == 0))
 		return;
-	script_command(c, SCRIPT_PERMIT, 1);
-	command_str(c, g->key);
-	command_int(c, (int64_t)want);
-	command_int(c, o->breaker_threshold);
-	command_int(c, o->breaker_timeout);
-	command_int(c, o->breaker_reset_timeout);
-	command_int(c, o->breaker_probes);
-	command_int(c, o->lease_ms);
-	command_int(c, g->provider->interval_us);
-	command_int(c, g->provider->burst);
-	command_int(c, o->throttle_max);
+	permit_command(c, g->key, g->options, want, g->provider->interval_us, g->provider->burst);
 	for (size_t i = 0; i < g->n_reports; i++) {
 		const struct gate_report *r = &g->reports[i];
-		command_int(c, r->generation);
-		command_str(c, report_names[r->kind]);
-		command_int(c, r->count);
-		command_int(c, r->ms);
-		command_str(c, r->reason);
+		permit_report(c, r->generation, report_names[r->kind], r->count, r->ms, r->reason);
 	}
 	if (!topology_send(redis, c, 0, gate_on_permits, g))
 		return;

@@ -108,7 +108,7 @@ static bool reset_seen(struct gate *g, const redisReply *hash)
 {
 	int64_t at = g->reset_at;
 
-	if (!number_int(control_value(hash, "reset:provider", g->provider->name), &g->reset_at))
+	if (!number_int(control_value(hash, KEYS_RESET_PROVIDER, g->provider->name), &g->reset_at))
 		g->reset_at = 0;
 	return g->reset_at != at && g->reset_at != 0;
 }
@@ -138,15 +138,15 @@ static void heartbeat_on_control(void *data, enum link_result result, const redi
 	}
 	for (size_t i = 0; i < w->n_queues; i++)
 		pause_set(h, &w->queues[i]->paused,
-		          control_has(reply, "pause:queue", w->queues[i]->keys.list), "queue",
+		          control_has(reply, KEYS_PAUSE_QUEUE, w->queues[i]->keys.list), "queue",
 		          w->queues[i]->keys.list);
 	for (size_t i = 0; i < w->n_gates; i++) {
 		struct gate *g = w->gates[i];
 		bool before = g->paused;
 		const char *name = g->provider->name;
-		pause_set(h, &g->paused, control_has(reply, "pause:provider", name), "provider",
+		pause_set(h, &g->paused, control_has(reply, KEYS_PAUSE_PROVIDER, name), "provider",
 		          name);
-		weight_set(w, g, control_value(reply, "weight:provider", name));
+		weight_set(w, g, control_value(reply, KEYS_WEIGHT_PROVIDER, name));
 		w->rerouting = w->rerouting || before != g->paused;
 		if (reset_seen(g, reply) && h->known)
 			gate_reset(g);

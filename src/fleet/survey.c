@@ -10,9 +10,9 @@
 #include "redis/keys.h"
 #include "redis/value.h"
 
-#define PAUSE_QUEUE "pause:queue:"
-#define PAUSE_PROVIDER "pause:provider:"
-#define WEIGHT_PROVIDER "weight:provider:"
+#define PAUSE_QUEUE KEYS_PAUSE_QUEUE ":"
+#define PAUSE_PROVIDER KEYS_PAUSE_PROVIDER ":"
+#define WEIGHT_PROVIDER KEYS_WEIGHT_PROVIDER ":"
 #define USUAL_PROVIDERS "primary,secondary" /* what `up` calls its mocks */
 
 /* The questions of the first round, each queue's behind those of the fleet. */

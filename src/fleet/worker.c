@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "base/sigpipe.h"
 #include "mail/address.h"
 #include "mail/message.h"
 
@@ -601,7 +602,7 @@ bool worker_run(const struct options *o, bool until_empty, bool allow_mocks,
 	};
 	bool ok;
 
-	signal(SIGPIPE, SIG_IGN);
+	sigpipe_ignore();
 	message_init();
 	w.name = worker_make_name(o);
 	log_set_name(w.name);

@@ -1,12 +1,12 @@
 #include "provider/http_client.h"
 
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/sigpipe.h"
 #include "provider/http_multi.h"
 #include "provider/public_address.h"
 
@@ -491,15 +491,6 @@ static void on_tell(struct ev_loop *loop, ev_timer *timer, int events)
 
 /* --- for the caller --------------------------------------------------------------------------- */
 
-/* Writing to a connection that is gone must not end the program. */
-static void ignore_sigpipe(void)
-{
-	struct sigaction now;
-
-	if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
-		signal(SIGPIPE, SIG_IGN);
-}
-
 static bool init_curl(struct error *err)
 {
 	static bool done;
@@ -543,7 +534,7 @@ struct http_client *http_client_open(struct ev_loop *loop, const struct http_con
 	TAILQ_INIT(&c->told);
 	ev_init(&c->tell, on_tell);
 	c->tell.data = c;
-	ignore_sigpipe();
+	sigpipe_ignore();
 	return c;
 }
 

@@ -1,6 +1,5 @@
 #include "redis/connection.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <hiredis/async.h>
 #include <netdb.h>
@@ -11,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/uri.h"
 #include "redis/resolve.h"
 #include "redis/secure.h"
 
@@ -242,15 +242,9 @@ static void on_resolved(void *data, const struct addrinfo *list, const char *err
 	leave(c);
 }
 
-static bool is_numeric(const char *host)
-{
-	unsigned char any[sizeof(struct in6_addr)];
-	return inet_pton(AF_INET, host, any) == 1 || inet_pton(AF_INET6, host, any) == 1;
-}
-
 static void begin(struct connection *c)
 {
-	if (c->config->path || is_numeric(c->config->host)) {
+	if (c->config->path || uri_is_address(c->config->host)) {
 		dial(c, c->config->host);
 		return;
 	}

@@ -1,6 +1,5 @@
 #include "redis/link.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "base/sigpipe.h"
 #include "redis/connection.h"
 #include "redis/greeting.h"
 #include "redis/link_error.h"
@@ -501,32 +501,24 @@ void link_config_free(struct link_config *c)
 	memset(c, 0, sizeof(*c));
 }
 
-/* --- the interface ------------------------------------------------------------------------------ */
-
-/* A write to a closed connection is an error to be handled, not the end of the process. */
-static void ignore_sigpipe(void)
-{
-	struct sigaction now;
-	if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
-		signal(SIGPIPE, SIG_IGN);
-}
-
-static char *where(const struct link_config *config)
+char *link_config_where(const struct link_config *config)
 {
 	if (config->path)
 		return mem_strdup(config->path);
 	return config->host ? mem_printf("%s:%d", config->host, config->port) : mem_strdup("");
 }
 
+/* --- the interface ------------------------------------------------------------------------------ */
+
 struct link *link_open(struct ev_loop *loop, const struct link_config *config,
                        void (*on_change)(void *data, bool up), void *data)
 {
 	struct link *l = mem_zalloc(sizeof(*l));
 
-	ignore_sigpipe();
+	sigpipe_ignore();
 	l->loop = loop;
 	link_config_copy(&l->config, config);
-	l->where = where(config);
+	l->where = link_config_where(config);
 	l->on_change = on_change;
 	l->data = data;
 	l->down_since_us = clock_mono_us();
@@ -568,7 +560,7 @@ void link_aim(struct link *l, const char *host, int port)
 	l->config.host = mem_strdup(host);
 	l->config.port = port;
 	mem_free(l->where);
-	l->where = where(&l->config);
+	l->where = link_config_where(&l->config);
 	if (l->state == WAITING) {
 		l->tries = 0;
 		connect_now(l);

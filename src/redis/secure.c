@@ -1,6 +1,7 @@
 #include "redis/secure.h"
 
-#include <arpa/inet.h>
+#include "base/uri.h"
+
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -70,16 +71,10 @@ struct ssl_ctx_st *secure_new(const struct secure_files *files, struct error *er
 	return NULL;
 }
 
-static bool is_numeric(const char *host)
-{
-	unsigned char any[sizeof(struct in6_addr)];
-	return inet_pton(AF_INET, host, any) == 1 || inet_pton(AF_INET6, host, any) == 1;
-}
-
 /* The name is for SNI (RFC 6066: never an address), and to be found in the certificate. */
 static bool expect_host(SSL *ssl, const char *host)
 {
-	if (is_numeric(host))
+	if (uri_is_address(host))
 		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
 	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 	return SSL_set_tlsext_host_name(ssl, host) == 1 && SSL_set1_host(ssl, host) == 1;

@@ -1,10 +1,10 @@
 #include "redis/sync.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/sigpipe.h"
 #include "redis/greeting.h"
 #include "redis/link_error.h"
 #include "redis/secure.h"
@@ -17,12 +17,6 @@ struct sync {
 	char *where;                  /* for errors */
 	struct sync_cluster *cluster; /* NULL: it is one server, and all above is its */
 };
-
-static char *where_of(const struct link_config *config)
-{
-	return config->path ? mem_strdup(config->path)
-	                    : mem_printf("%s:%d", config->host, config->port);
-}
 
 static bool connect_context(struct sync *s, struct error *err)
 {
@@ -109,7 +103,7 @@ static struct sync *connect_to(struct link_config *config, int greeting_end, str
 	struct sync *s = mem_zalloc(sizeof(*s));
 
 	s->config = *config;
-	s->where = where_of(config);
+	s->where = link_config_where(config);
 	if (connect_context(s, err) && greet(s, greeting_end, err))
 		return s;
 	sync_close(s);
@@ -197,12 +191,9 @@ static struct sync *connect_to_cluster(const struct topology_config *config, str
 
 struct sync *sync_open(const struct topology_config *config, struct error *err)
 {
-	struct sigaction now;
 	struct link_config link;
 
-	/* a write to a closed connection is an error to be told, not the end of the process */
-	if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
-		signal(SIGPIPE, SIG_IGN);
+	sigpipe_ignore();
 	if (config->kind == TOPOLOGY_SENTINEL)
 		return connect_to_master(config, err);
 	if (config->kind == TOPOLOGY_CLUSTER)

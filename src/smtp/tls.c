@@ -1,6 +1,5 @@
 #include "smtp/tls.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <openssl/bio.h>
@@ -11,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "base/mem.h"
+#include "base/uri.h"
 
 struct smtp_tls {
 	SSL_CTX *context;
@@ -103,17 +103,10 @@ void smtp_tls_close(struct smtp_tls *t)
 	mem_free(t);
 }
 
-static bool is_numeric(const char *host)
-{
-	struct in6_addr address;
-
-	return inet_pton(AF_INET, host, &address) == 1 || inet_pton(AF_INET6, host, &address) == 1;
-}
-
 /* Whom the certificate must name. */
 static bool set_host(SSL *ssl, const char *host, bool verify)
 {
-	if (is_numeric(host)) /* SNI has no addresses (RFC 6066 3) */
+	if (uri_is_address(host)) /* SNI has no addresses (RFC 6066 3) */
 		return !verify || X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
 	if (SSL_set_tlsext_host_name(ssl, host) != 1)
 		return false;

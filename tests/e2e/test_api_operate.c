@@ -372,11 +372,12 @@ static void test_breakers(void **state)
 	struct api_world *w = api_world_begin(state);
 	struct redis_server *redis = fleet_redis(w->fleet);
 	struct answer *r;
+	char *generation;
 
 	redis_server_do(redis,
 	                "HSET mail:provider:primary state open opened_at 1 open_for 1 opened 3 "
 	                "failures 5 reason 451");
-	redis_server_do(redis, "HSET mail:provider:backup state half-open");
+	redis_server_do(redis, "HSET mail:provider:backup state half-open generation 7");
 	r = api_get(&w->api, "/circuit-breakers");
 	answer_status(r, 200);
 	answer_is(r, "circuitBreakers.primary.state", "OPEN");
@@ -391,6 +392,9 @@ static void test_breakers(void **state)
 	expect_breaker(w, "backup", "HALF_OPEN");
 	expect_reset(w, NULL, "All circuit breakers have been reset");
 	expect_breaker(w, "backup", "CLOSED");
+	generation = fleet_provider_field(w->fleet, "backup", "generation");
+	assert_string_equal(generation, "8"); /* so that what is under way says nothing any more */
+	free(generation);
 	api_expect(&w->api, 404, "POST", "/circuit-breakers/reset", "{\"provider\":\"nobody\"}");
 	api_expect(&w->api, 400, "POST", "/circuit-breakers/reset", "{\"provider\":7}");
 }

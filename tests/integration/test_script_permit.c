@@ -288,6 +288,27 @@ static void test_probes_that_are_heard_of_live_on(void **state)
 	rig_sees(r, "0", "HGET " KEY " probes");
 }
 
+/* By hand; what was sent before says nothing any more. */
+static void test_a_reset_closes_it(void **state)
+{
+	struct rig *r = begin(state);
+
+	expect(r, 0, "0 reset 1 0 ''", "0 closed 0");
+	rig_sees(r, "0", "EXISTS " KEY); /* it was well */
+	open_breaker(r);
+	expect(r, 0, "0 reset 1 0 ''", "0 closed 2");
+	expect(r, 9, "1 fail 9 0 late", "9 closed 2");
+	expect(r, 9, "2 fail 5 0 boom", "0 open 3");
+	rig_age_provider(r, KEY, OPEN_FOR);
+	expect(r, 9, "", "2 half-open 4");
+	expect(r, 0, "0 reset 1 0 ''", "0 closed 5");
+	expect(r, 9, "4 fail 1 0 probe", "9 closed 5");
+	expect(r, 9, "5 fail 4 0 ''", "9 closed 5");
+	expect(r, 9, "0 reset 1 0 ''", "9 closed 6");
+	expect(r, 9, "6 fail 4 0 ''", "9 closed 6"); /* the row begins anew */
+	rig_hash(r, KEY, "state=closed probes=0 opened=2");
+}
+
 static void test_an_unused_probe_comes_back(void **state)
 {
 	struct rig *r = begin(state);
@@ -593,6 +614,7 @@ int main(void)
 		cmocka_unit_test(test_a_probe_that_fails_opens_it_again),
 		cmocka_unit_test(test_probes_expire_with_those_who_had_them),
 		cmocka_unit_test(test_probes_that_are_heard_of_live_on),
+		cmocka_unit_test(test_a_reset_closes_it),
 		cmocka_unit_test(test_an_unused_probe_comes_back),
 		cmocka_unit_test(test_probes_are_taken_one_by_one),
 		cmocka_unit_test(test_down_opens_it_at_once),
