@@ -117,37 +117,75 @@ static void test_no_header_can_be_split(void **state)
 	answer_free(r);
 }
 
-/* Markup comes back as JSON, and never as a page. */
+static void is_no_page(const struct answer *r, const char *type)
+{
+	char *is = answer_header(r, "Content-Type"),
+	     *policy = answer_header(r, "Content-Security-Policy");
+	char *sniff = answer_header(r, "X-Content-Type-Options");
+
+	assert_non_null(strstr(r->body, "<script>"));
+	assert_int_equal(strncmp(is, type, strlen(type)), 0);
+	assert_int_equal(strncmp(policy, "default-src 'none';", 19), 0);
+	assert_string_equal(sniff, "nosniff");
+	free(is);
+	free(policy);
+	free(sniff);
+}
+
+/* Markup comes back as JSON or text, and never as a page: in a subject, an error, the name of a queue. */
 static void test_markup_stays_inert(void **state)
 {
+	static const char *const paths[] = {"/metrics", "/api/email/queue/status",
+	                                    "/health/detailed"};
 	struct api_world *w = *state;
+	struct api_process odd;
 	struct answer *r = api_post(
 		&w->api, API_SEND,
 		"{\"to\":\"a@x.org\",\"subject\":\"<script>alert(1)</script>\",\"body\":\"b\",\"idempotencyKey\":\"x\"}",
 		NULL);
-	char *value;
 
 	answer_status(r, 202);
 	answer_free(r);
+	redis_server_do(fleet_redis(w->fleet),
+	                "HSET mail:status:x error 550:<script>alert(2)</script>");
 	r = api_get(&w->api, "/api/email/status/x");
 	answer_is(r, "subject", "<script>alert(1)</script>");
-	value = answer_header(r, "Content-Type");
-	assert_string_equal(value, "application/json");
-	free(value);
-	value = answer_header(r, "X-Content-Type-Options");
-	assert_string_equal(value, "nosniff");
-	free(value);
+	answer_is(r, "error", "550:<script>alert(2)</script>");
+	is_no_page(r, "application/json");
 	answer_free(r);
+	odd = api_start(w->fleet, (const char *const[]){"QUEUES=mail:<script>", NULL});
+	for (size_t i = 0; i < 3; i++) {
+		r = api_get(&odd, paths[i]);
+		is_no_page(r, i == 0 ? "text/plain" : "application/json");
+		answer_free(r);
+	}
+	fleet_end(w->fleet, odd.process);
+	redis_server_do(fleet_redis(w->fleet), "DEL mail:status:x mail:queue");
 }
 
+/* 32 levels, the mail itself included. */
 static void test_deep_nesting_is_refused(void **state)
 {
 	struct api_world *w = *state;
-	char *open = repeat('[', 100), body[512];
 
-	snprintf(body, sizeof(body), "{\"metadata\":%s}", open);
-	api_expect(&w->api, 400, "POST", API_SEND, body);
-	free(open);
+	for (int levels = 31; levels <= 100; levels += levels == 31 ? 1 : 68) {
+		char *open = repeat('[', (size_t)levels), *close = repeat(']', (size_t)levels);
+		char body[512];
+		struct answer *r;
+
+		snprintf(
+			body, sizeof(body),
+			"{\"to\":\"a@x.org\",\"subject\":\"s\",\"body\":\"b\",\"idempotencyKey\":\"deep\","
+			"\"unknown\":%s%s}",
+			open, close);
+		r = api_post(&w->api, API_SEND, body, NULL);
+		answer_status(r, levels == 31 ? 202 : 400);
+		if (levels > 31)
+			assert_non_null(strstr(answer_at(r, "message")->valuestring, "deep"));
+		answer_free(r);
+		free(open);
+		free(close);
+	}
 }
 
 /* One that sends its request byte by byte, one that never sends the body, one that sends nothing: they are
@@ -306,22 +344,30 @@ static void test_redis_is_full(void **state)
 
 /* --- the end --------------------------------------------------------------------------------------------------------- */
 
-/* SIGTERM: what is under way is finished, /readyz says that the end is near, nobody new is let in. */
+/* SIGTERM: what is under way is finished; /readyz says to whom is connected that the end is near. */
 static void test_the_end_is_orderly(void **state)
 {
 	struct api_world *w = *state;
 	struct api_process api = api_start(w->fleet, NULL);
-	int half = api_connect(&api);
+	int half = api_connect(&api), kept = api_connect(&api);
 	char *answer;
 
 	api_write(
 		half,
 		"POST /api/email/send HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 		"Content-Length: 82\r\n\r\n{\"to\":\"ada@example.com\",");
-	api_expect(&api, 200, "GET", "/livez", NULL);
+	api_write(kept, "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+	api_expect(&api, 200, "GET", "/readyz", NULL);
 	process_signal(api.process, SIGTERM);
 	process_wait_line(api.process, "\"event\":\"draining\"", 0);
 	assert_true(process_running(api.process));
+	api_write(kept, "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+	answer = api_read_all(kept);
+	assert_int_equal(strncmp(answer, "HTTP/1.1 200 ", 13), 0);
+	assert_non_null(strstr(answer, "HTTP/1.1 503 "));
+	assert_non_null(strstr(answer, "The server is ending"));
+	free(answer);
+	close(kept);
 	api_write(half, "\"subject\":\"Hi\",\"body\":\"Hello\",\"idempotencyKey\":\"order-42\"}");
 	answer = api_read_all(half);
 	assert_int_equal(strncmp(answer, "HTTP/1.1 202 ", 13), 0);

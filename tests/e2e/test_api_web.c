@@ -78,6 +78,30 @@ static void test_a_file_is_kept_by_its_etag(void **state)
 	free(etag);
 }
 
+/* Only what is in the binary, by its very name; the disk is never looked at. */
+static void test_nothing_else_is_served(void **state)
+{
+	static const char *const paths[] = {
+		"/../../../../etc/passwd",
+		"/%2e%2e/%2e%2e/%2e%2e/etc/passwd",
+		"/..%2f..%2f..%2fetc%2fpasswd",
+		"//etc/passwd",
+		"/openapi.json/",
+		"/openapi.json%00.html",
+		"/./openapi.json",
+		"/api/../openapi.json",
+		"/api/email/status/../../../openapi.json",
+		"/src/web/openapi.json",
+		"/OPENAPI.JSON",
+		"/.env",
+		"/Makefile",
+	};
+	struct api_world *w = *state;
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+		api_expect(&w->api, 404, "GET", paths[i], NULL);
+}
+
 static void is_guarded(const struct answer *r, int status)
 {
 	answer_status(r, status);
@@ -133,6 +157,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_file_is_kept_by_its_etag),
+		cmocka_unit_test(test_nothing_else_is_served),
 		cmocka_unit_test(test_every_answer_is_guarded),
 	};
 	return cmocka_run_group_tests(tests, setup, api_world_teardown);
