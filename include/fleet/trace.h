@@ -8,8 +8,8 @@
  *          └─ settle mail:queue  CLIENT     what came of it is written to Redis
  *
  * The producer's span is that of the job's `traceparent`. Where it has none, the trace begins at the first claim: its id,
- * and that of the first claim's span, are a digest of the job's owner, "<queue>#<id>", which no claim changes and no
- * other job has; so whoever claims the mail again, on whatever host, goes on with the same trace, under that span.
+ * and that of the first claim's span, are made from the job's owner, "<queue>#<id>", which no claim changes and no
+ * other job has (64 random bits); so whoever claims the mail again, on whatever host, goes on with the same trace, under that span.
  * All times are Redis's clock, as in the status. */
 #ifndef FLEET_TRACE_H
 #define FLEET_TRACE_H
@@ -26,7 +26,8 @@ struct trace {
 	struct trace_context here; /* the claim's span; sampled: it is recorded */
 	char parent_id[TRACE_SPAN_LEN + 1]; /* "" none */
 	bool remote;       /* the parent is the producer's */
-	uint64_t next_id;  /* of the spans below */
+	char first_id[TRACE_SPAN_LEN + 1]; /* the spans of a claim differ in the last digit */
+	unsigned n_spans;  /* so far; a claim has no more than 16 */
 	int64_t ahead_us;  /* Redis's clock minus the boot clock */
 	int64_t settle_at; /* boot clock, µs: there is nothing left but to write it; 0 not yet */
 };

@@ -47,8 +47,8 @@ int64_t tracer_spare_ms(int64_t stop_by);
 /* Is the trace recorded? parent: NULL when it begins here (sampler.h). */
 bool tracer_takes(const struct tracer *t, const char *trace_id, const struct trace_context *parent) MUST_CHECK;
 
-/* Begins a span; its attributes (OTLP_TEXT, OTLP_INT) go into what is returned, then tracer_end. NULL: it is dropped. */
-struct buf *tracer_begin(struct tracer *t, const struct otlp_span *s) MUST_CHECK;
+/* Begins a span; its attributes (OTLP_TEXT …) go into what is returned, then tracer_end. NULL: it is dropped. */
+struct otlp *tracer_begin(struct tracer *t, const struct otlp_span *s) MUST_CHECK;
 void tracer_end(struct tracer *t, const char *error); /* as otlp_end */
 
 struct tracer_counts tracer_counts(const struct tracer *t);

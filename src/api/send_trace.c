@@ -96,21 +96,21 @@ void send_trace_mail(const struct request *r, const struct post *p)
 		.verb = "send",
 		.object = p->queue->list,
 	};
-	struct buf *b;
+	struct otlp *o;
 
 	if (r->trace == NULL || r->api->tracer == NULL || !place(r, p, &span, &own))
 		return;
 	span.start_us = r->trace->began_us;
 	span.end_us = now_us(r);
-	b = tracer_begin(r->api->tracer, &span);
-	if (b == NULL)
+	o = tracer_begin(r->api->tracer, &span);
+	if (o == NULL)
 		return;
-	OTLP_TEXT(b, "messaging.message.id", p->key);
-	OTLP_TEXT(b, "messaging.system", "postrider");
-	OTLP_TEXT(b, "messaging.destination.name", p->queue->list);
-	OTLP_TEXT(b, "messaging.operation.type", "send");
-	OTLP_TEXT(b, "messaging.operation.name", "send");
-	OTLP_TEXT(b, "postrider.result", words[p->outcome]);
+	OTLP_TEXT(o, "messaging.message.id", p->key);
+	OTLP_WORD(o, "messaging.system", "postrider");
+	OTLP_TEXT(o, "messaging.destination.name", p->queue->list);
+	OTLP_WORD(o, "messaging.operation.type", "send");
+	OTLP_WORD(o, "messaging.operation.name", "send");
+	OTLP_TEXT(o, "postrider.result", words[p->outcome]);
 	tracer_end(r->api->tracer, well ? NULL : words[p->outcome]);
 }
 
@@ -128,17 +128,17 @@ static void add_request(const struct request *r)
 		.start_us = s->began_us,
 		.end_us = now_us(r),
 	};
-	struct buf *b = tracer_begin(r->api->tracer, &span);
+	struct otlp *o = tracer_begin(r->api->tracer, &span);
 	char error[16] = "client_gone";
 
-	if (b == NULL)
+	if (o == NULL)
 		return;
-	OTLP_TEXT(b, "http.request.method", r->method);
-	OTLP_TEXT(b, "http.route", r->route->path);
-	OTLP_TEXT(b, "url.scheme", *r->api->options->tls_cert_file != '\0' ? "https" : "http");
-	OTLP_TEXT(b, "url.path", r->path);
+	OTLP_TEXT(o, "http.request.method", r->method);
+	OTLP_TEXT(o, "http.route", r->route->path);
+	OTLP_TEXT(o, "url.scheme", *r->api->options->tls_cert_file != '\0' ? "https" : "http");
+	OTLP_TEXT(o, "url.path", r->path);
 	if (r->status > 0) {
-		OTLP_INT(b, "http.response.status_code", r->status);
+		OTLP_INT(o, "http.response.status_code", r->status);
 		snprintf(error, sizeof(error), "%d", r->status);
 	}
 	tracer_end(r->api->tracer, r->status > 0 && r->status < 500 ? NULL : error);

@@ -9,7 +9,6 @@
 #include "fleet/queue.h"
 #include "fleet/task.h"
 #include "fleet/worker.h"
-#include "mail/digest.h"
 
 const char *trace_id(const struct task *t)
 {
@@ -23,33 +22,36 @@ const char *trace_span_id(const struct task *t)
 
 /* ---- which trace ------------------------------------------------------------------------------- */
 
-static uint64_t number_of(const unsigned char *bytes)
+/* Of the job's owner, which has 64 random bits in it (FNV-1a). */
+static uint64_t number_of(const char *owner)
 {
-	uint64_t n = 0;
+	uint64_t n = UINT64_C(0xcbf29ce484222325);
 
-	for (int i = 0; i < 8; i++)
-		n = n << 8 | bytes[i];
+	for (const char *c = owner; *c != '\0'; c++)
+		n = (n ^ (unsigned char)*c) * UINT64_C(0x100000001b3);
 	return n;
 }
 
+/* The spans of a claim have ids in a row. */
 static void next_span(struct trace *tr, char id[TRACE_SPAN_LEN + 1])
 {
-	trace_context_hex(id, tr->next_id++);
+	static const char digits[] = "0123456789abcdef";
+	unsigned n = tr->n_spans++;
+
+	memcpy(id, tr->first_id, sizeof(tr->first_id));
+	id[TRACE_SPAN_LEN - 1] = digits[n & 15];
 }
 
-/* Nobody but us has begun it. */
-static void begin_own(struct trace *tr, const struct task *t)
+/* Nobody but us has begun it: its ids are the owner's. */
+static void begin_own(struct trace *tr, const struct task *t, uint64_t owner)
 {
-	unsigned char sum[DIGEST_SIZE];
 	char root[TRACE_SPAN_LEN + 1];
+	struct prng numbers;
 
-	digest_begin();
-	digest_add_field("trace", 5);
-	digest_add_field(t->owner, strlen(t->owner));
-	digest_end(sum);
-	trace_context_hex(tr->here.trace_id, number_of(sum));
-	trace_context_hex(tr->here.trace_id + TRACE_SPAN_LEN, number_of(sum + 8));
-	trace_context_hex(root, number_of(sum + 16));
+	prng_seed(&numbers, owner);
+	trace_context_hex(tr->here.trace_id, prng_u64(&numbers) | 1); /* never all zero */
+	trace_context_hex(tr->here.trace_id + TRACE_SPAN_LEN, prng_u64(&numbers));
+	trace_context_hex(root, prng_u64(&numbers) | 1);
 	if (t->token == 1) {
 		memcpy(tr->here.span_id, root, sizeof(root));
 	} else {
@@ -62,22 +64,25 @@ void trace_claimed(struct task *t)
 {
 	const struct tracer *tracer = t->worker->tracer;
 	const char *given = t->job ? t->job->traceparent : "";
+	uint64_t owner;
 	struct trace_context parent;
+	struct prng numbers;
 	struct trace *tr;
 
 	if (!tracer && given[0] == '\0')
 		return;
+	owner = number_of(t->owner);
 	tr = mem_zalloc(sizeof(*tr));
 	tr->remote = given[0] != '\0' && trace_context_read(&parent, given);
-	tr->next_id = (random_u64() & ~UINT64_C(0xff)) |
-	              1; /* never 0, and no claim has 255 spans */
+	prng_seed(&numbers, owner ^ (uint64_t)t->token);
+	trace_context_hex(tr->first_id, prng_u64(&numbers) | 16); /* never all zero */
 	tr->ahead_us = t->queue->clock.offset_ms * 1000;
 	if (tr->remote) {
 		memcpy(tr->here.trace_id, parent.trace_id, sizeof(parent.trace_id));
 		memcpy(tr->parent_id, parent.span_id, sizeof(parent.span_id));
 		next_span(tr, tr->here.span_id);
 	} else {
-		begin_own(tr, t);
+		begin_own(tr, t, owner);
 	}
 	tr->here.sampled = tracer &&
 	                   tracer_takes(tracer, tr->here.trace_id, tr->remote ? &parent : NULL);
@@ -109,8 +114,8 @@ static int64_t since_us(const struct task *t)
 }
 
 /* NULL: it is dropped. */
-static struct buf *begin(const struct task *t, enum otlp_kind kind, const char *verb,
-                         const char *object, int64_t start_us, int64_t end_us)
+static struct otlp *begin(const struct task *t, enum otlp_kind kind, const char *verb,
+                          const char *object, int64_t start_us, int64_t end_us)
 {
 	struct trace *tr = t->trace;
 	char id[TRACE_SPAN_LEN + 1];
@@ -124,19 +129,19 @@ static struct buf *begin(const struct task *t, enum otlp_kind kind, const char *
 		.start_us = start_us,
 		.end_us = end_us,
 	};
-	struct buf *b;
+	struct otlp *o;
 
 	next_span(tr, id);
-	b = tracer_begin(t->worker->tracer, &span);
-	if (b)
-		OTLP_TEXT(b, "messaging.message.id", t->key);
-	return b;
+	o = tracer_begin(t->worker->tracer, &span);
+	if (o)
+		OTLP_TEXT(o, "messaging.message.id", t->key);
+	return o;
 }
 
-static void add_destination(struct buf *b, const struct task *t)
+static void add_destination(struct otlp *o, const struct task *t)
 {
-	OTLP_TEXT(b, "messaging.system", "postrider");
-	OTLP_TEXT(b, "messaging.destination.name", t->queue->keys.list);
+	OTLP_WORD(o, "messaging.system", "postrider");
+	OTLP_TEXT(o, "messaging.destination.name", t->queue->keys.list);
 }
 
 static void end(const struct task *t, const char *error)
@@ -146,11 +151,11 @@ static void end(const struct task *t, const char *error)
 
 static void add_wait(const struct task *t, int64_t until_us)
 {
-	struct buf *b = begin(t, OTLP_INTERNAL, "wait", t->queue->keys.list, since_us(t), until_us);
+	struct otlp *o = begin(t, OTLP_INTERNAL, "wait", t->queue->keys.list, since_us(t),
+	                       until_us);
 
-	if (!b)
+	if (!o)
 		return;
-	add_destination(b, t);
 	end(t, NULL);
 }
 
@@ -158,7 +163,7 @@ void trace_attempt(struct task *t, const char *provider)
 {
 	const struct provider *p = t->gate ? t->gate->provider : NULL;
 	int64_t answered, handed;
-	struct buf *b;
+	struct otlp *o;
 
 	if (!t->trace || !t->trace->here.sampled)
 		return;
@@ -166,16 +171,16 @@ void trace_attempt(struct task *t, const char *provider)
 	handed = p ? answered - t->took_us : answered;
 	if (p)
 		add_wait(t, handed);
-	b = begin(t, OTLP_CLIENT, "deliver", provider, handed, answered);
-	if (!b)
+	o = begin(t, OTLP_CLIENT, "deliver", provider, handed, answered);
+	if (!o)
 		return;
-	OTLP_TEXT(b, "postrider.provider", provider);
-	OTLP_INT(b, "postrider.attempt", t->history.attempts);
-	OTLP_TEXT(b, "postrider.outcome", outcome_name(t->outcome.kind));
-	OTLP_TEXT(b, "postrider.code", t->outcome.code);
+	OTLP_TEXT(o, "postrider.provider", provider);
+	OTLP_INT(o, "postrider.attempt", t->history.attempts);
+	OTLP_TEXT(o, "postrider.outcome", outcome_name(t->outcome.kind));
+	OTLP_TEXT(o, "postrider.code", t->outcome.code);
 	if (p && p->server[0] != '\0') {
-		OTLP_TEXT(b, "server.address", p->server);
-		OTLP_INT(b, "server.port", p->port);
+		OTLP_TEXT(o, "server.address", p->server);
+		OTLP_INT(o, "server.port", p->port);
 	}
 	end(t, t->outcome.kind == OUTCOME_SENT ? NULL : t->outcome.code);
 }
@@ -183,7 +188,7 @@ void trace_attempt(struct task *t, const char *provider)
 void trace_settling(struct task *t)
 {
 	if (t->trace->settle_at == 0)
-		t->trace->settle_at = clock_boot_us();
+		t->trace->settle_at = t->state_since;
 }
 
 static void add_settle(const struct task *t, int64_t now)
@@ -195,14 +200,14 @@ static void add_settle(const struct task *t, int64_t now)
 		[SETTLE_KEEP] = "keep",
 	};
 	const struct trace *tr = t->trace;
-	struct buf *b = begin(t, OTLP_CLIENT, "settle", t->queue->keys.list,
-	                      tr->settle_at > 0 ? tr->settle_at + tr->ahead_us : now, now);
+	struct otlp *o = begin(t, OTLP_CLIENT, "settle", t->queue->keys.list,
+	                       tr->settle_at > 0 ? tr->settle_at + tr->ahead_us : now, now);
 
-	if (!b)
+	if (!o)
 		return;
-	add_destination(b, t);
-	OTLP_TEXT(b, "messaging.operation.type", "settle");
-	OTLP_TEXT(b, "messaging.operation.name", names[t->decision.settle]);
+	add_destination(o, t);
+	OTLP_WORD(o, "messaging.operation.type", "settle");
+	OTLP_TEXT(o, "messaging.operation.name", names[t->decision.settle]);
 	end(t, NULL);
 }
 
@@ -219,7 +224,7 @@ void trace_ended(struct task *t, const char *why)
 	const struct trace *tr = t->trace;
 	const char *status = why ? why : status_of(t), *error = why;
 	struct otlp_span span;
-	struct buf *b;
+	struct otlp *o;
 
 	if (!tr || !tr->here.sampled)
 		return;
@@ -238,14 +243,14 @@ void trace_ended(struct task *t, const char *why)
 		add_settle(t, span.end_us);
 	if (!why && (strcmp(status, "failed") == 0 || strcmp(status, "held") == 0))
 		error = t->outcome.code;
-	b = tracer_begin(t->worker->tracer, &span);
-	if (!b)
+	o = tracer_begin(t->worker->tracer, &span);
+	if (!o)
 		return;
-	OTLP_TEXT(b, "messaging.message.id", t->key);
-	add_destination(b, t);
-	OTLP_TEXT(b, "messaging.operation.type", "process");
-	OTLP_TEXT(b, "messaging.operation.name", "process");
-	OTLP_TEXT(b, "postrider.job.id", t->id);
-	OTLP_TEXT(b, "postrider.status", status);
+	OTLP_TEXT(o, "messaging.message.id", t->key);
+	add_destination(o, t);
+	OTLP_WORD(o, "messaging.operation.type", "process");
+	OTLP_WORD(o, "messaging.operation.name", "process");
+	OTLP_TEXT(o, "postrider.job.id", t->id);
+	OTLP_TEXT(o, "postrider.status", status);
 	end(t, error);
 }

@@ -20,6 +20,7 @@
 #define PAUSE_MAX_MS 30000
 #define LOG_US INT64_C(60000000) /* a collector that fails is told of once in that time */
 #define MAX_PEM ((size_t)4 << 20)
+#define TRACER_MAX_BODY (TRACER_MAX_BATCH + TRACER_MAX_SPAN + MAX_TAIL)
 #define MAX_TAIL 512 /* of otlp_close */
 
 struct batch {
@@ -36,8 +37,9 @@ struct tracer {
 	struct sampler sampler;
 	struct http_client *client;
 	struct batch *filling;        /* NULL: there is nothing */
-	size_t mark;                  /* where its last span begins */
+	struct otlp out;              /* the span that is being written, behind its last one */
 	TAILQ_HEAD(, batch) sealed;   /* the oldest first: the one that is being sent */
+	struct buf spare;             /* a body's memory, for the next batch */
 	size_t n, bytes;              /* of both */
 	struct http_request *request; /* NULL: none on its way */
 	int64_t pause_ms;             /* of the next failure; 0: the last one went well */
@@ -56,7 +58,8 @@ static void batch_free(struct tracer *t, struct batch *b)
 {
 	t->n -= b->n;
 	t->bytes -= b->body.len;
-	buf_free(&b->body);
+	buf_free(&t->spare);
+	t->spare = b->body;
 	mem_free(b);
 }
 
@@ -64,12 +67,24 @@ static struct batch *batch_new(struct tracer *t)
 {
 	struct batch *b = mem_zalloc(sizeof(*b));
 
-	buf_init(&b->body, TRACER_MAX_BATCH + TRACER_MAX_SPAN + MAX_TAIL);
+	b->body = t->spare;
+	buf_init(&t->spare, TRACER_MAX_BODY);
+	buf_clear(&b->body);
 	otlp_open(&b->body, t->config.resource);
 	t->bytes += b->body.len;
 	ev_timer_set(&t->delay, (double)t->options->bsp_delay / 1000., 0.);
 	ev_timer_start(t->loop, &t->delay);
 	return b;
+}
+
+/* The first batch's body into the request, and back: it is not copied. */
+static void exchange_bodies(struct tracer *t)
+{
+	struct batch *b = TAILQ_FIRST(&t->sealed);
+	struct buf body = b->body;
+
+	b->body = t->request->call.body;
+	t->request->call.body = body;
 }
 
 /* What is being filled is to go. */
@@ -83,6 +98,8 @@ static void seal(struct tracer *t)
 		return;
 	t->filling = NULL;
 	before = b->body.len;
+	if (b->n > 0)
+		b->body.len--; /* the last one's comma */
 	otlp_close(&b->body);
 	t->bytes += b->body.len - before;
 	if (b->n == 0)
@@ -172,6 +189,7 @@ static void on_end(struct http_request *r, const struct http_result *result)
 	struct tracer *t = r->data;
 	const struct http_reply *reply = result->reply;
 
+	exchange_bodies(t);
 	t->request = NULL;
 	ev_timer_stop(t->loop, &t->deadline);
 	if (result->end == HTTP_END_CLIENT)
@@ -194,6 +212,7 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
 
 	(void)loop;
 	(void)events;
+	exchange_bodies(t);
 	http_client_abandon(t->request);
 	t->request = NULL;
 	put_off(t, 0, "no answer within OTEL_EXPORTER_OTLP_TIMEOUT", 0);
@@ -241,7 +260,7 @@ static void tracer_send(struct tracer *t)
 	buf_add_str(&r->call.url, t->config.url);
 	http_call_header(&r->call, "Content-Type", "application/json");
 	buf_add_str(&r->call.headers, t->config.headers);
-	buf_add(&r->call.body, b->body.data, b->body.len);
+	exchange_bodies(t);
 	r->on_held = on_held;
 	r->on_end = on_end;
 	r->data = t;
@@ -257,9 +276,9 @@ bool tracer_takes(const struct tracer *t, const char *trace_id, const struct tra
 	return sampler_takes(&t->sampler, trace_id, parent);
 }
 
-struct buf *tracer_begin(struct tracer *t, const struct otlp_span *s)
+struct otlp *tracer_begin(struct tracer *t, const struct otlp_span *s)
 {
-	struct buf *body;
+	char *at;
 
 	if (t->n >= (size_t)t->options->bsp_queue || t->bytes >= TRACER_MAX_BYTES) {
 		t->counts.dropped++;
@@ -267,28 +286,27 @@ struct buf *tracer_begin(struct tracer *t, const struct otlp_span *s)
 	}
 	if (t->filling == NULL)
 		t->filling = batch_new(t);
-	body = &t->filling->body;
-	t->mark = body->len;
-	if (t->filling->n > 0)
-		buf_add_char(body, ',');
-	otlp_begin(body, s);
-	return body;
+	at = buf_reserve(&t->filling->body, TRACER_MAX_SPAN);
+	t->out = (struct otlp){.at = at, .end = at + TRACER_MAX_SPAN};
+	otlp_begin(&t->out, s);
+	return &t->out;
 }
 
 void tracer_end(struct tracer *t, const char *error)
 {
 	struct batch *b = t->filling;
+	size_t n;
 
-	otlp_end(&b->body, error);
-	if (!buf_ok(&b->body) || b->body.len - t->mark > TRACER_MAX_SPAN) {
-		b->body.len = t->mark;
-		b->body.failed = false;
+	otlp_end(&t->out, error);
+	if (t->out.failed) {
 		t->counts.dropped++;
 		return;
 	}
+	n = (size_t)(t->out.at - b->body.data) - b->body.len;
+	b->body.len += n;
 	b->n++;
 	t->n++;
-	t->bytes += b->body.len - t->mark;
+	t->bytes += n;
 	if (b->n >= (size_t)t->options->bsp_batch || b->body.len >= TRACER_MAX_BATCH)
 		seal(t);
 }
@@ -306,7 +324,7 @@ static struct http_client *open_client(const struct tracer *t, struct error *err
 	struct http_config config = {
 		.ca_file = o->otlp_certificate,
 		.clear_text = t->config.clear_text,
-		.max_body = TRACER_MAX_BATCH + TRACER_MAX_SPAN + MAX_TAIL,
+		.max_body = TRACER_MAX_BODY,
 		.connections = 1,
 		.connect_ms = o->otlp_timeout < CONNECT_MS ? (long)o->otlp_timeout : CONNECT_MS,
 		.send_ms = (long)o->otlp_timeout,
@@ -353,6 +371,7 @@ bool tracer_open(struct tracer **out, struct ev_loop *loop, const struct options
 	t->config = config;
 	sampler_init(&t->sampler, (enum sampler_kind)o->traces_sampler, o->traces_sampler_arg);
 	TAILQ_INIT(&t->sealed);
+	buf_init(&t->spare, TRACER_MAX_BODY);
 	ev_init(&t->delay, on_delay);
 	ev_init(&t->again, on_again);
 	ev_init(&t->deadline, on_deadline);
@@ -410,8 +429,10 @@ void tracer_close(struct tracer *t, int64_t grace_ms)
 	ev_timer_stop(t->loop, &t->delay);
 	ev_timer_stop(t->loop, &t->again);
 	ev_timer_stop(t->loop, &t->deadline);
-	if (t->request != NULL)
+	if (t->request != NULL) {
+		exchange_bodies(t);
 		http_client_abandon(t->request);
+	}
 	if (t->filling != NULL) {
 		t->counts.failed += t->filling->n;
 		batch_free(t, t->filling);
@@ -425,5 +446,6 @@ void tracer_close(struct tracer *t, int64_t grace_ms)
 	         LOG_INT("failed", (int64_t)t->counts.failed));
 	http_client_close(t->client);
 	trace_config_free(&t->config);
+	buf_free(&t->spare);
 	mem_free(t);
 }

@@ -48,11 +48,13 @@ void trace_context_write(const struct trace_context *c, char out[TRACE_PARENT_LE
 	memcpy(out + 52, c->sampled ? "-01" : "-00", 4);
 }
 
+static const char digits[] = "0123456789abcdef";
+
 void trace_context_hex(char out[TRACE_SPAN_LEN + 1], uint64_t n)
 {
-	static const char digits[] = "0123456789abcdef";
-
-	for (int i = TRACE_SPAN_LEN - 1; i >= 0; i--, n >>= 4)
+	for (int i = TRACE_SPAN_LEN - 1; i >= 0; i -= 2, n >>= 8) {
 		out[i] = digits[n & 15];
+		out[i - 1] = digits[n >> 4 & 15];
+	}
 	out[TRACE_SPAN_LEN] = '\0';
 }

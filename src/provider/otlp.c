@@ -12,6 +12,7 @@
 #include "provider/jsonw.h"
 
 #define SCOPE "{\"scope\":{\"name\":\"postrider\",\"version\":\"" POSTRIDER_VERSION "\"},"
+#define TEXT_MAX 8192
 #define LITERAL(B, TEXT) buf_add(B, TEXT, sizeof(TEXT) - 1)
 
 /* ---- the body -------------------------------------------------------------------------------- */
@@ -94,76 +95,131 @@ bool otlp_resource(struct buf *b, const char *service, const char *extra, const 
 
 /* ---- a span ---------------------------------------------------------------------------------- */
 
-/* Microseconds as a string of nanoseconds: JSON's numbers would lose some. */
-static void add_time(struct buf *b, int64_t us)
+#define PUT(O, LITERAL) otlp_put(O, OTLP_PIECE(LITERAL))
+#define MAX_DIGITS 20
+
+/* 00 to 99 */
+static const char pairs[] =
+
+	"00010203040506070809101112131415161718192021222324252627282930313233"
+	"34353637383940414243444546474849505152535455565758596061626364656667"
+	"6869707172737475767778798081828384858687888990919293949596979899";
+
+static void add_number(struct otlp *o, uint64_t n)
 {
-	buf_add_int(b, us > 0 ? us : 1);
-	LITERAL(b, "000\"");
+	char digits[MAX_DIGITS], *at = digits + sizeof(digits);
+
+	for (; n >= 100; n /= 100) {
+		at -= 2;
+		memcpy(at, pairs + n % 100 * 2, 2);
+	}
+	if (n >= 10) {
+		at -= 2;
+		memcpy(at, pairs + n * 2, 2);
+	} else {
+		*--at = (char)('0' + n);
+	}
+	otlp_put(o, at, (size_t)(digits + sizeof(digits) - at));
 }
 
-void otlp_begin(struct buf *b, const struct otlp_span *s)
-{
-	size_t blank;
+/* What stands in a JSON string as it is, of ASCII. */
+static const bool plain[256] = {
+	[' '] = true,
+	[0x21] = true,
+	[0x23 ... 0x5b] = true,
+	[0x5d ... 0x7e] = true,
+};
 
-	LITERAL(b, "{\"traceId\":\"");
-	buf_add(b, s->trace_id, TRACE_ID_LEN);
-	LITERAL(b, "\",\"spanId\":\"");
-	buf_add(b, s->span_id, TRACE_SPAN_LEN);
+/* The inside of a JSON string. */
+static void add_text(struct otlp *o, const char *s)
+{
+	const char *c = s;
+	struct buf b;
+
+	while (plain[(unsigned char)*c])
+		c++;
+	otlp_put(o, s, (size_t)(c - s));
+	if (*c == '\0')
+		return;
+	buf_init(&b, TEXT_MAX);
+	buf_add_json(&b, c, strlen(c));
+	if (buf_ok(&b))
+		otlp_put(o, b.data + 1, b.len - 2); /* without its quotes */
+	else
+		o->failed = true;
+	buf_free(&b);
+}
+
+/* Microseconds as a string of nanoseconds: JSON's numbers would lose some. */
+static void add_time(struct otlp *o, int64_t us)
+{
+	uint64_t time = us > 0 ? (uint64_t)us : 1;
+	char rest[6];
+
+	add_number(o, time / 1000000);
+	time %= 1000000;
+	memcpy(rest, pairs + time / 10000 * 2, 2);
+	memcpy(rest + 2, pairs + time / 100 % 100 * 2, 2);
+	memcpy(rest + 4, pairs + time % 100 * 2, 2);
+	otlp_put(o, rest, sizeof(rest));
+	PUT(o, "000\"");
+}
+
+void otlp_begin(struct otlp *o, const struct otlp_span *s)
+{
+	PUT(o, "{\"traceId\":\"");
+	otlp_put(o, s->trace_id, TRACE_ID_LEN);
+	PUT(o, "\",\"spanId\":\"");
+	otlp_put(o, s->span_id, TRACE_SPAN_LEN);
 	if (s->parent_id[0] != '\0') {
-		LITERAL(b, "\",\"parentSpanId\":\"");
-		buf_add(b, s->parent_id, TRACE_SPAN_LEN);
+		PUT(o, "\",\"parentSpanId\":\"");
+		otlp_put(o, s->parent_id, TRACE_SPAN_LEN);
 	}
 	/* sampled, and whether the parent is remote: known, and so */
 	if (s->remote)
-		LITERAL(b, "\",\"flags\":769,\"name\":\"");
+		PUT(o, "\",\"flags\":769,\"name\":\"");
 	else
-		LITERAL(b, "\",\"flags\":257,\"name\":\"");
-	buf_add_str(b, s->verb);
-	blank = b->len;
-	buf_add_json(b, s->object, strlen(s->object));
-	if (buf_ok(b))
-		b->data[blank] = ' '; /* in place of the quote that opens it */
-	LITERAL(b, ",\"kind\":");
-	buf_add_char(b, (char)('0' + s->kind));
-	LITERAL(b, ",\"startTimeUnixNano\":\"");
-	add_time(b, s->start_us);
-	LITERAL(b, ",\"endTimeUnixNano\":\"");
-	add_time(b, s->end_us > s->start_us ? s->end_us : s->start_us);
-	LITERAL(b, ",\"attributes\":[");
+		PUT(o, "\",\"flags\":257,\"name\":\"");
+	otlp_put(o, s->verb, strlen(s->verb));
+	PUT(o, " ");
+	add_text(o, s->object);
+	PUT(o, "\",\"kind\":");
+	add_number(o, s->kind);
+	PUT(o, ",\"startTimeUnixNano\":\"");
+	add_time(o, s->start_us);
+	PUT(o, ",\"endTimeUnixNano\":\"");
+	add_time(o, s->end_us > s->start_us ? s->end_us : s->start_us);
+	PUT(o, ",\"attributes\":[");
 }
 
-static void separate(struct buf *b)
-{
-	if (b->len > 0 && b->data[b->len - 1] == '}')
-		buf_add_char(b, ',');
-}
-
-void otlp_text(struct buf *b, const char *head, const char *value)
+void otlp_text(struct otlp *o, const char *head, size_t n, const char *value)
 {
 	if (value == NULL || *value == '\0')
 		return;
-	separate(b);
-	buf_add_str(b, head);
-	buf_add_json(b, value, strlen(value));
-	LITERAL(b, "}}");
+	otlp_put(o, head, n);
+	add_text(o, value);
+	PUT(o, "\"}},");
 }
 
-void otlp_int(struct buf *b, const char *head, int64_t value)
+void otlp_int(struct otlp *o, const char *head, size_t n, int64_t value)
 {
-	separate(b);
-	buf_add_str(b, head);
-	buf_add_int(b, value);
-	LITERAL(b, "\"}}");
+	otlp_put(o, head, n);
+	if (value < 0)
+		PUT(o, "-");
+	add_number(o, value < 0 ? -(uint64_t)value : (uint64_t)value);
+	PUT(o, "\"}},");
 }
 
-void otlp_end(struct buf *b, const char *error)
+void otlp_end(struct otlp *o, const char *error)
 {
-	if (error != NULL) {
-		OTLP_TEXT(b, "error.type", *error != '\0' ? error : "_OTHER");
-		LITERAL(b, "],\"status\":{\"code\":2}}");
-	} else {
-		LITERAL(b, "]}");
-	}
+	if (error != NULL)
+		OTLP_TEXT(o, "error.type", *error != '\0' ? error : "_OTHER");
+	if (o->at[-1] == ',')
+		o->at--;
+	if (error != NULL)
+		PUT(o, "],\"status\":{\"code\":2}},");
+	else
+		PUT(o, "]},");
 }
 
 /* ---- the answer ------------------------------------------------------------------------------ */

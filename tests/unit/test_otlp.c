@@ -29,20 +29,26 @@ static void test_whole(void **state)
 	struct otlp_span child = {
 		TRACE,   "00f067aa0ba902b7", SPAN,    true,   "deliver",
 		"relay", OTLP_CLIENT,        2000000, 1000000 /* before it began */};
+	char spans[4000];
+	struct otlp o = {.at = spans, .end = spans + sizeof(spans)};
 	struct buf b;
 
 	(void)state;
 	buf_init(&b, 10000);
 	otlp_open(&b, "{\"key\":\"a\",\"value\":{\"stringValue\":\"b\"}}");
-	otlp_begin(&b, &root);
-	otlp_end(&b, NULL);
-	buf_add_char(&b, ',');
-	otlp_begin(&b, &child);
-	OTLP_TEXT(&b, "t", "a\"\\\n\xc3\xa4\xff");
-	OTLP_TEXT(&b, "none", "");
-	OTLP_TEXT(&b, "none", NULL);
-	OTLP_INT(&b, "i", INT64_MIN);
-	otlp_end(&b, "550 5.1.1");
+	otlp_begin(&o, &root);
+	otlp_end(&o, NULL);
+	otlp_begin(&o, &child);
+	OTLP_TEXT(&o, "t", "a\"\\\n\xc3\xa4\xff");
+	OTLP_TEXT(&o, "none", "");
+	OTLP_TEXT(&o, "none", NULL);
+	OTLP_WORD(&o, "w", "word");
+	OTLP_INT(&o, "i", INT64_MIN);
+	OTLP_INT(&o, "j", 0);
+	OTLP_INT(&o, "k", 1234567);
+	otlp_end(&o, "550 5.1.1");
+	assert_false(o.failed);
+	buf_add(&b, spans, (size_t)(o.at - spans) - 1); /* without the last comma */
 	otlp_close(&b);
 	assert_true(buf_ok(&b));
 	assert_string_equal(
@@ -59,11 +65,44 @@ static void test_whole(void **state)
 		"\"name\":\"deliver relay\",\"kind\":3,\"startTimeUnixNano\":\"2000000000\","
 		"\"endTimeUnixNano\":\"2000000000\",\"attributes\":["
 		"{\"key\":\"t\",\"value\":{\"stringValue\":\"a\\\"\\\\\\n\xc3\xa4\xef\xbf\xbd\"}},"
+		"{\"key\":\"w\",\"value\":{\"stringValue\":\"word\"}},"
 		"{\"key\":\"i\",\"value\":{\"intValue\":\"-9223372036854775808\"}},"
+		"{\"key\":\"j\",\"value\":{\"intValue\":\"0\"}},"
+		"{\"key\":\"k\",\"value\":{\"intValue\":\"1234567\"}},"
 		"{\"key\":\"error.type\",\"value\":{\"stringValue\":\"550 5.1.1\"}}],"
 		"\"status\":{\"code\":2}}],"
 		"\"schemaUrl\":\"" OTLP_SCHEMA "\"}],\"schemaUrl\":\"" OTLP_SCHEMA "\"}]}");
 	buf_free(&b);
+}
+
+/* In any room: all of it, or `failed`, and nothing behind the end. */
+static void test_too_little_room(void **state)
+{
+	struct otlp_span span = {TRACE, SPAN, SPAN, false, "deliver", "re\"lay", OTLP_CLIENT, 1, 2};
+	char whole[1000], room[1000];
+	size_t n = 0;
+
+	(void)state;
+	for (size_t size = sizeof(room); size > 0; size--) {
+		struct otlp o = {.at = room, .end = room + size};
+
+		memset(room, '#', sizeof(room));
+		otlp_begin(&o, &span);
+		OTLP_TEXT(&o, "t", "a\"b");
+		OTLP_INT(&o, "i", -12);
+		OTLP_WORD(&o, "w", "word");
+		otlp_end(&o, "x");
+		for (size_t i = size; i < sizeof(room); i++)
+			assert_int_equal(room[i], '#');
+		if (n == 0) {
+			n = (size_t)(o.at - room);
+			memcpy(whole, room, n);
+		}
+		assert_int_equal(o.failed, size < n);
+		if (!o.failed)
+			assert_memory_equal(room, whole, n);
+	}
+	assert_true(n > 300);
 }
 
 static void expect_resource(const char *service, const char *extra, const char *want)
@@ -139,6 +178,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_whole),
+		cmocka_unit_test(test_too_little_room),
 		cmocka_unit_test(test_resource),
 		cmocka_unit_test(test_partial_success),
 	};
