@@ -15,25 +15,39 @@
 #include "support/wait.h"
 
 #define MAX_ARGS 24
+#define MAX_CLI 32
 #define MAX_SAID 1000 /* of what redis-cli says are shown */
 
 struct cluster_world {
 	struct redis_server *nodes[CLUSTER_NODES];
 	char addresses[CLUSTER_NODES][32];
+	char *ids[CLUSTER_NODES];
 	char *url;
 };
 
+/* `argv` gets the command line's name, what TLS asks for, and the arguments. */
+static void make_cli(const char **argv, const char *const *arguments)
+{
+	size_t n = 0;
+
+	argv[n++] = redis_server_cli();
+	for (const char *const *a = redis_server_cli_tls(); *a; a++)
+		argv[n++] = *a;
+	for (; *arguments; arguments++) {
+		assert_true(n + 1 < MAX_CLI);
+		argv[n++] = *arguments;
+	}
+	argv[n] = NULL;
+}
+
 static void run_cli(const char *const *arguments)
 {
-	const char *argv[32] = {redis_server_cli()};
+	const char *argv[MAX_CLI];
 	char *out = NULL, *err = NULL;
-	size_t n = 1;
 
-	for (; arguments[n - 1]; n++)
-		argv[n] = arguments[n - 1];
-	argv[n] = NULL;
+	make_cli(argv, arguments);
 	if (process_run(argv, NULL, "", &out, &err) != 0)
-		fail_msg("redis-cli %s %s: %s%s", argv[1], argv[2], out, err);
+		fail_msg("%s %s %s: %s%s", argv[0], arguments[0], arguments[1], out, err);
 	free(out);
 	free(err);
 }
@@ -80,6 +94,7 @@ struct cluster_world *cluster_start_with(const char *const *extra_args)
 		c->nodes[i] = redis_server_start_node(args);
 		snprintf(c->addresses[i], sizeof(c->addresses[i]), "127.0.0.1:%d",
 		         redis_server_port(c->nodes[i]));
+		c->ids[i] = redis_server_text(c->nodes[i], "CLUSTER MYID");
 		arguments[2 + i] = c->addresses[i];
 	}
 	arguments[2 + CLUSTER_NODES] = "--cluster-replicas";
@@ -87,8 +102,8 @@ struct cluster_world *cluster_start_with(const char *const *extra_args)
 	arguments[4 + CLUSTER_NODES] = "--cluster-yes";
 	run_cli(arguments);
 	wait_until(is_whole, c, 0);
-	assert_true(asprintf(&c->url, "redis+cluster://%s,%s", c->addresses[0], c->addresses[5]) >
-	            0);
+	assert_true(asprintf(&c->url, "redis+cluster://%s,%s%s", c->addresses[0], c->addresses[5],
+	                     redis_server_tls_parameters()) > 0);
 	return c;
 }
 
@@ -96,8 +111,10 @@ void cluster_free(struct cluster_world *c)
 {
 	if (!c)
 		return;
-	for (int i = 0; i < CLUSTER_NODES; i++)
+	for (int i = 0; i < CLUSTER_NODES; i++) {
 		redis_server_free(c->nodes[i]);
+		free(c->ids[i]);
+	}
 	free(c->url);
 	free(c);
 }
@@ -112,52 +129,50 @@ struct redis_server *cluster_node(const struct cluster_world *c, int i)
 	return c->nodes[i];
 }
 
+/* (By its id: who does not speak TLS is told no port of a node that does.) */
 int cluster_owner(const struct cluster_world *c, int asked, const char *key)
 {
 	redisReply *r = redis_server_cmd(c->nodes[asked], "CLUSTER SLOTS");
-	long long slot = keys_slot(key, strlen(key)), port = 0;
+	long long slot = keys_slot(key, strlen(key));
 	int owner = -1;
 
-	for (size_t i = 0; i < r->elements; i++)
-		if (r->element[i]->element[0]->integer <= slot &&
-		    slot <= r->element[i]->element[1]->integer)
-			port = r->element[i]->element[2]->element[1]->integer;
+	for (size_t i = 0; i < r->elements; i++) {
+		const redisReply *range = r->element[i];
+
+		if (slot < range->element[0]->integer || slot > range->element[1]->integer)
+			continue;
+		for (int n = 0; n < CLUSTER_NODES; n++)
+			if (strcmp(c->ids[n], range->element[2]->element[2]->str) == 0)
+				owner = n;
+	}
 	freeReplyObject(r);
-	for (int i = 0; i < CLUSTER_NODES; i++)
-		if (redis_server_port(c->nodes[i]) == port)
-			owner = i;
 	assert_true(owner >= 0);
 	return owner;
 }
 
 void cluster_move_slot(const struct cluster_world *c, const char *key, int from, int to)
 {
-	char *from_id = redis_server_text(c->nodes[from], "CLUSTER MYID");
-	char *to_id = redis_server_text(c->nodes[to], "CLUSTER MYID");
+	const char *from_id = c->ids[from], *to_id = c->ids[to];
 	int slot = (int)keys_slot(key, strlen(key));
 
 	redis_server_do(c->nodes[to], "CLUSTER SETSLOT %d IMPORTING %s", slot, from_id);
 	redis_server_do(c->nodes[from], "CLUSTER SETSLOT %d MIGRATING %s", slot, to_id);
 	redis_server_do(c->nodes[to], "CLUSTER SETSLOT %d NODE %s", slot, to_id);
 	redis_server_do(c->nodes[from], "CLUSTER SETSLOT %d NODE %s", slot, to_id);
-	free(from_id);
-	free(to_id);
 }
 
 struct process *cluster_reshard(const struct cluster_world *c, int from, int to, int n)
 {
-	char *from_id = redis_server_text(c->nodes[from], "CLUSTER MYID");
-	char *to_id = redis_server_text(c->nodes[to], "CLUSTER MYID"), slots[16];
+	const char *from_id = c->ids[from], *to_id = c->ids[to];
+	char slots[16];
+	const char *argv[MAX_CLI];
 	struct process *p;
 
 	snprintf(slots, sizeof(slots), "%d", n);
-	p = process_start((const char *const[]){redis_server_cli(), "--cluster", "reshard",
-	                                        c->addresses[to], "--cluster-from", from_id,
-	                                        "--cluster-to", to_id, "--cluster-slots", slots,
-	                                        "--cluster-yes", NULL},
-	                  NULL);
-	free(from_id);
-	free(to_id);
+	make_cli(argv, (const char *const[]){"--cluster", "reshard", c->addresses[to],
+	                                     "--cluster-from", from_id, "--cluster-to", to_id,
+	                                     "--cluster-slots", slots, "--cluster-yes", NULL});
+	p = process_start(argv, NULL);
 	return p;
 }
 

@@ -183,7 +183,8 @@ static void show(const char *key, const redisReply *all)
 		print_error("%s: %s\n", all->element[i]->str, all->element[i + 1]->str);
 }
 
-static void count(struct census *c, const struct tally *t, const char *key, const redisReply *all)
+/* Returns false when it is doubled without an unknown. */
+static bool count(struct census *c, const struct tally *t, const char *key, const redisReply *all)
 {
 	size_t copies = tally_copies(t, key), unknown = 0, before = c->sent;
 
@@ -202,14 +203,27 @@ static void count(struct census *c, const struct tally *t, const char *key, cons
 	if (copies == 0 && c->lost <= 3)
 		show(key, all);
 	if (copies < 2)
-		return;
+		return true;
 	c->doubled++;
 	c->unknown += unknown >= copies - 1;
 	if (unknown < copies - 1 && c->doubled - c->unknown <= 3)
 		show(key, all);
+	return unknown >= copies - 1;
+}
+
+static void say_nothing(void *data, const char *key)
+{
+	(void)data;
+	(void)key;
 }
 
 struct census patient_census(struct patient *p, const struct tally *t, const char *stem, size_t n)
+{
+	return patient_census_with(p, t, stem, n, say_nothing, NULL);
+}
+
+struct census patient_census_with(struct patient *p, const struct tally *t, const char *stem,
+                                  size_t n, void (*fn)(void *data, const char *key), void *data)
 {
 	struct census c = {0};
 
@@ -218,7 +232,8 @@ struct census patient_census(struct patient *p, const struct tally *t, const cha
 
 		snprintf(key, sizeof(key), "%s-%zu", stem, i);
 		redisReply *all = patient_ask(p, "HGETALL mail:status:%s", key);
-		count(&c, t, key, all);
+		if (!count(&c, t, key, all))
+			fn(data, key);
 		freeReplyObject(all);
 	}
 	print_message("%s: %zu mails, %zu sent, %zu lost, %zu doubled (%zu by an unknown), %zu "

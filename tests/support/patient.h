@@ -39,5 +39,8 @@ struct census {
 
 /* Of the mails <stem>-0 … <stem>-<n-1>; prints the figures, and up to three that are doubled without an unknown. */
 struct census patient_census(struct patient *p, const struct tally *t, const char *stem, size_t n);
+/* The same; fn is told of each that is doubled without an unknown. */
+struct census patient_census_with(struct patient *p, const struct tally *t, const char *stem, size_t n,
+                                  void (*fn)(void *data, const char *key), void *data);
 
 #endif

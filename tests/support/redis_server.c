@@ -27,11 +27,18 @@ struct redis_server {
 	char *dir, *socket, *url, *tcp_url;
 	char *password;
 	int port;
-	bool cluster, sentinel;
+	bool cluster, sentinel, tls;
 	char **extra; /* NULL-terminated */
 	struct process *process;
 	redisContext *client;
 };
+
+/* redis_server_speak_tls */
+static struct {
+	const char *cert, *key, *ca;
+	char parameters[256];
+	const char *cli[4];
+} tls;
 
 static char *format_new(const char *format, ...) PRINTF_LIKE(1, 2);
 static char *format_new(const char *format, ...)
@@ -70,6 +77,7 @@ static struct redis_server *prepare(bool tcp, bool cluster, const char *const *e
 	struct redis_server *s = calloc(1, sizeof(*s));
 	assert_non_null(s);
 	s->cluster = cluster;
+	s->tls = tcp && tls.cert;
 	s->dir = tmpdir_make("redis");
 	s->socket = format_new("%s/sock", s->dir);
 	s->url = format_new("unix://%s", s->socket);
@@ -141,10 +149,29 @@ static void run_sentinel(struct redis_server *s)
 	char *path = format_new("%s/sentinel.conf", s->dir);
 	FILE *f = fopen(path, "w");
 	assert_non_null(f);
-	fprintf(f, "port %d\nbind 127.0.0.1\nunixsocket %s\ndir %s\n", s->port, s->socket, s->dir);
+	if (s->tls)
+		fprintf(f,
+		        "port 0\ntls-port %d\ntls-cert-file %s\ntls-key-file %s\ntls-ca-cert-file %s\n"
+		        "tls-auth-clients no\ntls-replication yes\n",
+		        s->port, tls.cert, tls.key, tls.ca);
+	else
+		fprintf(f, "port %d\n", s->port);
+	fprintf(f, "bind 127.0.0.1\nunixsocket %s\ndir %s\n", s->socket, s->dir);
 	assert_int_equal(fclose(f), 0);
 	s->process = process_start((const char *const[]){binary(), path, "--sentinel", NULL}, NULL);
 	free(path);
+}
+
+static size_t add_tls(const char **argv, size_t n, const char *port)
+{
+	const char *const arguments[] = {
+		"--tls-port",         port,    "--tls-cert-file",    tls.cert,
+		"--tls-key-file",     tls.key, "--tls-ca-cert-file", tls.ca,
+		"--tls-auth-clients", "no",    "--tls-replication",  "yes",
+		"--tls-cluster",      "yes"};
+
+	memcpy(argv + n, arguments, sizeof(arguments));
+	return n + sizeof(arguments) / sizeof(arguments[0]);
 }
 
 void redis_server_run_unready(struct redis_server *s)
@@ -158,9 +185,21 @@ void redis_server_run_unready(struct redis_server *s)
 	}
 	snprintf(port, sizeof(port), "%d", s->port);
 	const char *argv[MAX_ARGS] = {
-		binary(),  "--port",      port,   "--bind", "127.0.0.1", "--unixsocket",
-		s->socket, "--dir",       s->dir, "--save", "",          "--appendonly",
-		"no",      "--daemonize", "no",
+		binary(),
+		"--port",
+		s->tls ? "0" : port,
+		"--bind",
+		"127.0.0.1",
+		"--unixsocket",
+		s->socket,
+		"--dir",
+		s->dir,
+		"--save",
+		"",
+		"--appendonly",
+		"no",
+		"--daemonize",
+		"no",
 	};
 	size_t n = 0;
 	while (argv[n])
@@ -169,6 +208,8 @@ void redis_server_run_unready(struct redis_server *s)
 		argv[n++] = "--cluster-enabled";
 		argv[n++] = "yes";
 	}
+	if (s->tls)
+		n = add_tls(argv, n, port);
 	for (char **arg = s->extra; *arg; arg++)
 		argv[n++] = *arg;
 	assert_true(n < MAX_ARGS);
@@ -485,4 +526,29 @@ bool redis_server_knows(struct redis_server *s, const char *command)
 
 	freeReplyObject(r);
 	return yes;
+}
+
+void redis_server_speak_tls(const char *cert, const char *key, const char *ca)
+{
+	tls.cert = cert;
+	tls.key = key;
+	tls.ca = ca;
+	tls.parameters[0] = '\0';
+	tls.cli[0] = NULL;
+	if (!cert)
+		return;
+	snprintf(tls.parameters, sizeof(tls.parameters), "?tls=1&tls_ca=%s", ca);
+	tls.cli[0] = "--tls";
+	tls.cli[1] = "--cacert";
+	tls.cli[2] = ca;
+}
+
+const char *redis_server_tls_parameters(void)
+{
+	return tls.parameters;
+}
+
+const char *const *redis_server_cli_tls(void)
+{
+	return tls.cli;
 }

@@ -39,6 +39,14 @@ struct redis_server *redis_server_start_node(const char *const *extra_args) MUST
 struct redis_server *redis_server_prepare(bool tcp, const char *const *extra_args) MUST_CHECK;
 void redis_server_free(struct redis_server *s); /* kills it, removes its directory; NULL is fine */
 
+/* Servers that are started from now on speak nothing but TLS at their TCP ports (and among themselves; their unix sockets
+ * stay as they are). Paths of PEM files, which outlive them; cert NULL: no more. */
+void redis_server_speak_tls(const char *cert, const char *key, const char *ca);
+/* What goes behind the URL of such servers: "?tls=1&tls_ca=…"; "" when they speak none. */
+const char *redis_server_tls_parameters(void);
+/* What goes in front of the arguments of redis_server_cli: "--tls", "--cacert", its file; NULL-terminated, at most 3. */
+const char *const *redis_server_cli_tls(void);
+
 const char *redis_server_url(const struct redis_server *s); /* unix:///… */
 const char *redis_server_tcp_url(
 	const struct redis_server *s); /* redis://127.0.0.1:…; NULL without a port */

@@ -65,9 +65,11 @@ struct sentinels *sentinels_start(void)
 		s->watches[i] = redis_server_start_sentinel();
 		configure(s->watches[i], redis_server_port(s->servers[0]));
 	}
-	assert_true(asprintf(&s->url, "redis+sentinel://127.0.0.1:%d,127.0.0.1:%d,127.0.0.1:%d/%s",
+	assert_true(asprintf(&s->url,
+	                     "redis+sentinel://127.0.0.1:%d,127.0.0.1:%d,127.0.0.1:%d/%s%s",
 	                     redis_server_port(s->watches[0]), redis_server_port(s->watches[1]),
-	                     redis_server_port(s->watches[2]), SENTINELS_NAME) > 0);
+	                     redis_server_port(s->watches[2]), SENTINELS_NAME,
+	                     redis_server_tls_parameters()) > 0);
 	for (int i = 0; i < SENTINELS_N; i++)
 		wait_until(knows_all, s->watches[i], 0);
 	return s;
@@ -126,6 +128,24 @@ int sentinels_fail_over(struct sentinels *s)
 	redis_server_kill(s->servers[s->before]);
 	wait_until(has_failed_over, s, 0);
 	return sentinels_master(s);
+}
+
+/* They refuse while one is under way, or was a moment ago; and give one up when they know too little of the replicas. */
+static bool is_dethroned(void *arg)
+{
+	const struct sentinels *s = arg;
+	int now = sentinels_master(s);
+
+	if (now >= 0 && now != s->before)
+		return true;
+	freeReplyObject(redis_server_try(s->watches[0], "SENTINEL FAILOVER " SENTINELS_NAME));
+	return false;
+}
+
+void sentinels_dethrone(struct sentinels *s)
+{
+	s->before = sentinels_master(s);
+	wait_until(is_dethroned, s, 0);
 }
 
 void sentinels_revive(struct sentinels *s, int i, bool as_replica)

@@ -25,6 +25,8 @@ int sentinels_master(const struct sentinels *s); /* by what the first Sentinel s
 /* SIGKILL to the master; returns when the Sentinels have decided for another, which it returns. The
  * dead one stays dead. */
 int sentinels_fail_over(struct sentinels *s);
+/* SENTINEL FAILOVER: the master lives on, and becomes a replica. Returns when they name another. */
+void sentinels_dethrone(struct sentinels *s);
 /* Starts it again as it was started first, or as a replica of the present master. */
 void sentinels_revive(struct sentinels *s, int i, bool as_replica);
 /* All servers but the master are its replicas, and have all it has. */

@@ -14,6 +14,7 @@
 struct line {
 	const char *key, *id;
 	size_t at; /* in the file */
+	long long ms;
 };
 
 struct tally {
@@ -30,14 +31,14 @@ static int compare(const void *a, const void *b)
 	return order != 0 ? order : (x->at > y->at) - (x->at < y->at);
 }
 
-static void add(struct tally *t, const char *key, const char *id)
+static void add(struct tally *t, const char *key, const char *id, long long ms)
 {
 	if (t->n == t->cap) {
 		t->cap = t->cap > 0 ? t->cap * 2 : 256;
 		t->in_order = realloc(t->in_order, t->cap * sizeof(t->in_order[0]));
 		assert_non_null(t->in_order);
 	}
-	t->in_order[t->n] = (struct line){key, id, t->n};
+	t->in_order[t->n] = (struct line){key, id, t->n, ms};
 	t->n++;
 }
 
@@ -74,8 +75,10 @@ struct tally *tally_of_record(const char *path)
 		if (!end)
 			fail_msg("%s has a line that is no record: %s", path, line);
 		*id++ = '\0';
+		const char *last = strrchr(end, ' ');
+		long long ms = last ? strtoll(last, NULL, 10) : 0;
 		end[1] = '\0';
-		add(t, line, id);
+		add(t, line, id, ms);
 	}
 	return sorted(t);
 }
@@ -95,7 +98,7 @@ struct tally *tally_of_dump(const char *path)
 			continue;
 		} else if (line[0] == '\0') {
 			body = true;
-			add(t, key, id);
+			add(t, key, id, 0);
 		} else if (strncmp(line, "X-Key: ", 7) == 0) {
 			key = line + 7;
 		} else if (strncmp(line, "Message-ID: ", 12) == 0) {
@@ -147,6 +150,14 @@ size_t tally_copies(const struct tally *t, const char *key)
 	if (from == t->n || strcmp(t->by_key[from].key, key) != 0)
 		return 0;
 	return run_length(t, from);
+}
+
+long long tally_first_ms(const struct tally *t, const char *key)
+{
+	size_t from = find(t, key);
+
+	assert_true(from < t->n && strcmp(t->by_key[from].key, key) == 0);
+	return t->by_key[from].ms;
 }
 
 size_t tally_ids(const struct tally *t, const char *key)

@@ -19,6 +19,8 @@ struct tally *tally_of_dump(const char *path) MUST_CHECK;
 void tally_free(struct tally *t);
 
 size_t tally_copies(const struct tally *t, const char *key); /* of one mail */
+/* When the first was taken, by the wall clock: of a mock's record. */
+long long tally_first_ms(const struct tally *t, const char *key);
 size_t tally_ids(const struct tally *t, const char *key);    /* how many different Message-IDs */
 size_t tally_keys(const struct tally *t);                    /* different keys */
 size_t tally_total(const struct tally *t);                   /* all copies */
