@@ -27,6 +27,7 @@
 #include "redis/topology.h"
 
 struct tracer;
+struct finder;
 struct worker;
 
 struct api {
@@ -35,6 +36,7 @@ struct api {
 	const struct queue_set *queues;
 	struct carriers *carriers; /* the providers, as far as they are known here */
 	struct topology *redis;
+	struct finder *finder; /* the archive; NULL: DATABASE_URL is not set */
 	struct server *server;
 	const struct route *routes; /* what may be asked of it */
 	size_t n_routes;

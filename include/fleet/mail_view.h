@@ -22,6 +22,7 @@ struct mail_view_attempt {
 struct mail_view {
 	char *key;
 	bool found;
+	bool archived; /* by the archive (archive/finder.h): Redis knows it no more. Never set here */
 	/* as stored; NULL when the hash has no such field */
 	char *owner, *fingerprint, *status, *to, *subject, *provider, *error, *message_id, *recipients, *pinned;
 	int64_t attempts, duplicates;

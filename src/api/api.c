@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include "api/route.h"
+#include "archive/finder.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -172,6 +173,7 @@ static bool api_start(struct api *api, const struct topology_config *redis, stru
 		return false;
 	}
 	api->redis = topology_open(api->loop, redis, api_on_redis, api);
+	api->finder = finder_open(api->loop, o);
 	api_watch(api);
 	log_info("api_started", LOG_STR("host", *config.host != '\0' ? config.host : "*"),
 	         LOG_STR("scheme", config.certificate != NULL ? "https" : "http"),
@@ -187,6 +189,7 @@ static void api_end(struct api *api)
 	pulse_close(&api->pulse);
 	again_close(&api->again);
 	topology_close(api->redis);
+	finder_close(api->finder);
 	limiter_free(&api->limiter);
 	accept_free(&api->accept);
 	carriers_close(api->carriers);
@@ -215,7 +218,7 @@ bool api_run(const struct options *o, const struct queue_set *queues, struct err
 	message_init();
 	if (!auth_load(&api.auth, o, err))
 		return false;
-	if (!topology_config_parse(&redis, o->redis_url, err))
+	if (!finder_check(o, err) || !topology_config_parse(&redis, o->redis_url, err))
 		return false;
 	redis.link.timeout_ms = (int)o->command_timeout;
 	api.carriers = carriers_open(o);

@@ -4,6 +4,7 @@
 
 #include "api/api.h"
 #include "api/json.h"
+#include "archive/finder.h"
 #include "base/mem.h"
 #include "provider/jsonw.h"
 #include "redis/keys.h"
@@ -49,29 +50,56 @@ void lookup_write(struct buf *out, const struct mail_view *v)
 	jsonw_pair_if(out, "error", v->error);
 	jsonw_pair_if(out, "recipients", v->recipients);
 	json_int(out, "duplicates", v->duplicates);
+	if (v->archived)
+		json_bool(out, "archived", true);
 	write_timeline(out, v);
 	jsonw_close(out, '}');
 }
 
 /* --- the route ---------------------------------------------------------------------------------------------- */
 
+/* False: there is none. */
+static bool answer(struct request *r, const redisReply *pairs, bool archived)
+{
+	struct mail_view v;
+	bool found;
+
+	mail_view_read(&v, r->param, pairs);
+	v.archived = archived;
+	found = v.found;
+	if (found) {
+		lookup_write(&r->out, &v);
+		request_answer(r, 200);
+	}
+	mail_view_free(&v);
+	return found;
+}
+
+/* What nobody can know is no 404. */
+static void on_found(void *data, enum finder_result result, const redisReply *pairs,
+                     const char *error)
+{
+	struct request *r = data;
+
+	(void)error;
+	if (result == FINDER_AWAY)
+		request_unavailable(r, "Redis does not know it, and the archive does not answer");
+	else if (result == FINDER_UNKNOWN || !answer(r, pairs, true))
+		request_problem(r, 404, NULL, "Email not found");
+}
+
 static void on_read(void *data, enum link_result result, const redisReply *reply)
 {
 	struct request *r = data;
-	struct mail_view v;
 
-	if (result != LINK_OK) {
+	if (result != LINK_OK)
 		request_again(r, result, lookup_run);
+	else if (answer(r, reply, false))
 		return;
-	}
-	mail_view_read(&v, r->param, reply);
-	if (v.found) {
-		lookup_write(&r->out, &v);
-		request_answer(r, 200);
-	} else {
+	else if (r->api->finder != NULL)
+		finder_find(r->api->finder, r->param, on_found, r);
+	else
 		request_problem(r, 404, NULL, "Email not found");
-	}
-	mail_view_free(&v);
 }
 
 void lookup_run(struct request *r)

@@ -203,7 +203,7 @@ const struct option option_table[] = {
 	{"DATABASE_URL", OPTION_TEXT, AT(database_url), .def = "", .max = 4096, .secret = true,
 	 .section = "The archive",
 	 .help = "PostgreSQL, as in postgresql://user:password@host/database: where `archive` keeps what became "
-	         "of mails"},
+	         "of mails, and where `api` and `status` look when Redis has forgotten one"},
 
 	{"LOG_LEVEL", OPTION_CHOICE, AT(log_level), .def = "info",
 	 .choices = "debug info warn error", .section = "Logs", .help = "the least that is logged"},

@@ -2,6 +2,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "archive/finder.h"
 #include "base/clock.h"
 #include "cli/args.h"
 #include "cli/cmd.h"
@@ -20,6 +21,20 @@ static int load(struct args *a, struct sync *s, struct mail_view *v)
 
 	if (!mail_view_load(v, s, a->options.key_prefix, a->words[0], &err))
 		return cmd_fail(CMD_REDIS, "%s", err.text);
+	return CMD_OK;
+}
+
+/* Redis does not know it. */
+static int load_archived(struct args *a, struct mail_view *v)
+{
+	struct error err;
+	bool found;
+
+	mail_view_free(v);
+	if (!finder_ask(&a->options, a->words[0], v, &found, &err))
+		return cmd_fail(CMD_REDIS, "Redis does not know \"%s\", and %s", a->words[0],
+		                err.text);
+	v->archived = found;
 	return CMD_OK;
 }
 
@@ -46,6 +61,8 @@ static int show(struct args *a, struct sync *s)
 	struct term term;
 	int code = load(a, s, &v);
 
+	if (code == CMD_OK && !v.found && a->options.database_url[0] != '\0')
+		code = load_archived(a, &v);
 	if (code != CMD_OK)
 		return code;
 	term_init(&term, stdout);
@@ -162,7 +179,7 @@ static const char help[] =
 	"\n"
 	"Exit codes: 0 it is known (with --watch: it was sent); 1 it is not (with --watch: it failed, is\n"
 	"held or cancelled, or time is up); 2 the command line or the configuration is wrong; 3 Redis\n"
-	"cannot be reached.\n";
+	"cannot be reached, or, when it has forgotten the mail, the archive (DATABASE_URL).\n";
 
 const struct cmd cmd_status = {
 	.name = "status",

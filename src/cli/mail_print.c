@@ -54,6 +54,8 @@ cJSON *mail_print_json(const struct mail_view *v)
 	if (v->recipients != NULL)
 		jsonout_text(o, "recipients", v->recipients);
 	jsonout_int(o, "duplicates", v->duplicates);
+	if (v->archived)
+		jsonout_bool(o, "archived", true);
 	jsonout_text(o, "owner", v->owner);
 	jsonout_add(o, "timeline", timeline_json(v));
 	return o;
@@ -178,6 +180,8 @@ void mail_print(const struct mail_view *v, const struct term *term, int64_t now,
 		snprintf(attempts, sizeof(attempts), "%" PRId64 " dropped", v->duplicates);
 		write_value(term, out, "duplicates", PAINT_NONE, attempts);
 	}
+	if (v->archived)
+		write_value(term, out, "archived", PAINT_DIM, "Redis does not know it any more");
 	if (v->n_timeline > 0)
 		write_timeline(v, term, out);
 }
