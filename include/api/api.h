@@ -44,7 +44,8 @@ struct api {
 	bool any_host; /* meant to be reached from elsewhere: the request's Host is not looked at */
 	struct again again;
 	struct accept accept;
-	struct limiter limiter;
+	struct limiter limiter;  /* of mails */
+	struct limiter sign_ins; /* of tries (session.h) */
 	struct waiters waiters;
 	struct readiness readiness;
 	struct pulse pulse;

@@ -12,7 +12,6 @@
 
 #include "api/again.h"
 #include "api/request.h"
-#include "base/options.h"
 #include "redis/command.h"
 #include "redis/topology.h"
 
@@ -25,16 +24,17 @@ struct limiter_ask;
 TAILQ_HEAD(limiter_list, limiter_ask);
 
 struct limiter {
-	const struct options *options;
+	const char *key_prefix;
+	int64_t max, window_ms; /* so many tokens in so long; max 0: no limit */
 	struct again *again;
 	int64_t interval_us;
 	struct limiter_list waiting;
 	struct command command;
 };
 
-void limiter_init(struct limiter *l, const struct options *o, struct again *again);
+void limiter_init(struct limiter *l, const char *key_prefix, int64_t max, int64_t window_ms, struct again *again);
 void limiter_free(struct limiter *l);
-/* fn is called exactly once, maybe at once. */
+/* fn is called exactly once, maybe at once. cost: tokens. */
 void limiter_add(struct limiter *l, struct request *r, size_t cost, limiter_fn *fn, void *data);
 void limiter_flush(struct limiter *l, struct topology *redis); /* once per turn of the loop */
 

@@ -37,6 +37,7 @@ struct server_config {
 struct server *server_open(struct ev_loop *loop, struct api *api, const struct server_config *config,
                            struct error *err) MUST_CHECK;
 int server_port(const struct server *s);
+bool server_tls(const struct server *s); /* it speaks HTTPS */
 size_t server_connections(const struct server *s);
 const struct traffic *server_traffic(const struct server *s);
 /* No new connections; those that are there are closed after their next answer. */

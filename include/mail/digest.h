@@ -6,8 +6,11 @@
 #ifndef MAIL_DIGEST_H
 #define MAIL_DIGEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "base/attr.h"
 
 #define DIGEST_SIZE 32
 
@@ -25,6 +28,8 @@ void digest_hmac(unsigned char out[DIGEST_SIZE], const void *key, size_t key_len
 /* n bytes as text without padding, NUL-terminated: base64url takes (n * 8 + 5) / 6 characters,
  * base32 (lower case) (n * 8 + 4) / 5. */
 void digest_base64url(char *out, const unsigned char *bytes, size_t n);
+/* The reverse; false: it is not the text of n bytes. */
+bool digest_from_base64url(unsigned char *bytes, size_t n, const char *text) MUST_CHECK;
 void digest_base32(char *out, const unsigned char *bytes, size_t n);
 
 #endif

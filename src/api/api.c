@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include "api/route.h"
+#include "api/session.h"
 #include "archive/finder.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -26,6 +27,7 @@ static void api_flush(struct ev_loop *loop, ev_prepare *prepare, int events)
 
 	(void)events;
 	limiter_flush(&api->limiter, api->redis);
+	limiter_flush(&api->sign_ins, api->redis);
 	accept_flush(&api->accept, api->redis);
 	if (api->draining && server_idle(api->server))
 		ev_break(loop, EVBREAK_ALL);
@@ -191,6 +193,7 @@ static void api_end(struct api *api)
 	topology_close(api->redis);
 	finder_close(api->finder);
 	limiter_free(&api->limiter);
+	limiter_free(&api->sign_ins);
 	accept_free(&api->accept);
 	carriers_close(api->carriers);
 	server_close(api->server);
@@ -224,7 +227,9 @@ bool api_run(const struct options *o, const struct queue_set *queues, struct err
 	api.carriers = carriers_open(o);
 	again_init(&api.again, api.loop, o->command_timeout);
 	accept_init(&api.accept, o, &api.again);
-	limiter_init(&api.limiter, o, &api.again);
+	limiter_init(&api.limiter, o->key_prefix, o->rate_limit_max, o->rate_limit_window,
+	             &api.again);
+	limiter_init(&api.sign_ins, o->key_prefix, SESSION_TRIES, SESSION_TRIES_MS, &api.again);
 	waiters_init(&api.waiters, &api);
 	command_init(&api.command);
 	pulse_init(&api.pulse, &api);

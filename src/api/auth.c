@@ -8,10 +8,10 @@
 
 #include "api/jwt_check.h"
 #include "api/server.h"
+#include "api/session.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "mail/digest.h"
 
 #define MAX_FILE ((size_t)1 << 20)
 #define MAX_NAME 64
@@ -174,21 +174,53 @@ static const char *credential(const struct request *r)
 	return request_get(r, "X-API-Key");
 }
 
-static bool identify(const struct auth *a, struct request *r, const char *text, unsigned *scopes)
+static void name_key(const struct auth_key *key, struct identity *who)
+{
+	who->scopes = key->scopes;
+	snprintf(who->client, sizeof(who->client), "key:%s", key->name);
+}
+
+bool auth_identify(const struct auth *a, const char *text, struct identity *who)
 {
 	const struct auth_key *key = find_key(a, text);
 	struct jwt_claims claims;
 
 	if (key != NULL) {
-		*scopes = key->scopes;
-		snprintf(r->client, sizeof(r->client), "key:%s", key->name);
+		name_key(key, who);
 		return true;
 	}
 	if (!jwt_check(text, a->secret, a->public_key, clock_wall_ms() / 1000, &claims))
 		return false;
-	*scopes = claims.scopes;
-	snprintf(r->client, sizeof(r->client), "jwt:%s", claims.name);
+	who->scopes = claims.scopes;
+	snprintf(who->client, sizeof(who->client), "jwt:%s", claims.name);
 	return true;
+}
+
+void auth_sign(const char *key, const char *text, unsigned char mac[DIGEST_SIZE])
+{
+	unsigned char digest[DIGEST_SIZE];
+
+	digest_begin();
+	digest_add(key, strlen(key));
+	digest_end(digest);
+	digest_hmac(mac, digest, DIGEST_SIZE, text, strlen(text));
+}
+
+bool auth_signed(const struct auth *a, const char *name, const char *text,
+                 const unsigned char mac[DIGEST_SIZE], struct identity *who)
+{
+	unsigned char right[DIGEST_SIZE];
+
+	for (size_t i = 0; i < a->n; i++) {
+		if (strcmp(a->keys[i].name, name) != 0)
+			continue;
+		digest_hmac(right, a->keys[i].digest, DIGEST_SIZE, text, strlen(text));
+		if (CRYPTO_memcmp(right, mac, DIGEST_SIZE) == 0) {
+			name_key(&a->keys[i], who);
+			return true;
+		}
+	}
+	return false;
 }
 
 static bool refuse(struct request *r, int status, const char *challenge, const char *message)
@@ -202,20 +234,27 @@ bool auth_check(const struct auth *a, struct request *r, enum scope scope)
 {
 	const char *text = credential(r);
 	char address[REQUEST_MAX_CLIENT - 4];
-	unsigned scopes = 0;
+	struct identity who;
+	bool known;
 
 	server_address(r, address, sizeof(address));
 	snprintf(r->client, sizeof(r->client), "ip:%s", address);
 	if (scope == SCOPE_NONE || !auth_protects(a))
 		return true;
-	if (text == NULL)
+	known = text != NULL ? auth_identify(a, text, &who) : session_identify(r, &who);
+	if (text == NULL && !known)
 		return refuse(r, 401, REALM,
 		              "An API key is needed (Authorization: Bearer, or X-API-Key)");
-	if (!identify(a, r, text, &scopes))
+	if (!known)
 		return refuse(r, 401, REALM ", error=\"invalid_token\"",
 		              "The API key is not valid");
-	if ((scopes & scope) == 0)
+	memcpy(r->client, who.client, sizeof(r->client));
+	if ((who.scopes & scope) == 0)
 		return refuse(r, 403, REALM ", error=\"insufficient_scope\"",
 		              "The API key may not do this");
+	if (text == NULL && !session_writes(r))
+		return refuse(r, 403, REALM,
+		              "With the cookie of a session only the dashboard's own "
+		              "pages may change anything");
 	return true;
 }

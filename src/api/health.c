@@ -2,7 +2,9 @@
 
 #include "api/ack.h"
 #include "api/api.h"
+#include "api/assets.h"
 #include "api/json.h"
+#include "api/media.h"
 #include "api/route.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -92,7 +94,14 @@ void health_ready(struct request *r)
 void health_index(struct request *r)
 {
 	struct buf *out = &r->out;
+	const struct asset *page = assets_find("index.html");
 
+	request_add(r, "Vary", "Accept");
+	if (page != NULL &&
+	    media_prefers(request_get(r, "Accept"), "text/html", "application/json")) {
+		assets_answer(r, page);
+		return;
+	}
 	jsonw_open(out, '{');
 	jsonw_pair(out, "service", "postrider");
 	jsonw_pair(out, "version", POSTRIDER_VERSION);

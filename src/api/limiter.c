@@ -24,13 +24,16 @@ struct asked {
 	size_t n;
 };
 
-void limiter_init(struct limiter *l, const struct options *o, struct again *again)
+void limiter_init(struct limiter *l, const char *key_prefix, int64_t max, int64_t window_ms,
+                  struct again *again)
 {
 	memset(l, 0, sizeof(*l));
-	l->options = o;
+	l->key_prefix = key_prefix;
+	l->max = max;
+	l->window_ms = window_ms;
 	l->again = again;
-	if (o->rate_limit_max > 0)
-		l->interval_us = o->rate_limit_window * 1000 / o->rate_limit_max;
+	if (max > 0)
+		l->interval_us = window_ms * 1000 / max;
 	if (l->interval_us < 1)
 		l->interval_us = 1;
 	TAILQ_INIT(&l->waiting);
@@ -68,18 +71,17 @@ static int64_t seconds(int64_t ms)
 static void tell(struct limiter *l, struct limiter_ask *a, int64_t left, int64_t more, int64_t wait)
 {
 	struct request *r = a->request;
-	const struct options *o = l->options;
 
 	/* RateLimit's time must not be after Retry-After's. */
-	request_add(r, "RateLimit-Policy", "\"" NAME "\";q=%" PRId64 ";w=%" PRId64,
-	            o->rate_limit_max, seconds(o->rate_limit_window));
+	request_add(r, "RateLimit-Policy", "\"" NAME "\";q=%" PRId64 ";w=%" PRId64, l->max,
+	            seconds(l->window_ms));
 	request_add(r, "RateLimit", "\"" NAME "\";r=%" PRId64 ";t=%" PRId64, left, seconds(more));
 	if (wait == 0) {
 		settle(a, true);
 		return;
 	}
 	if (wait < 0) {
-		request_add(r, "Retry-After", "%" PRId64, seconds(o->rate_limit_window));
+		request_add(r, "Retry-After", "%" PRId64, seconds(l->window_ms));
 		request_problem(r, 429, NULL,
 		                "The request has more mails than may be sent in one go");
 	} else {
@@ -133,7 +135,7 @@ static void ask(struct limiter *l, struct topology *redis)
 {
 	struct asked *asked = mem_zalloc(sizeof(*asked));
 	const char *client = TAILQ_FIRST(&l->waiting)->request->client;
-	char *key = keys_client(l->options->key_prefix, client);
+	char *key = keys_client(l->key_prefix, client);
 	struct limiter_ask *a, *next;
 
 	asked->limiter = l;
@@ -141,7 +143,7 @@ static void ask(struct limiter *l, struct topology *redis)
 	script_command(&l->command, SCRIPT_LIMIT, 1);
 	command_str(&l->command, key);
 	command_int(&l->command, l->interval_us);
-	command_int(&l->command, l->options->rate_limit_max);
+	command_int(&l->command, l->max);
 	for (a = TAILQ_FIRST(&l->waiting); a != NULL && asked->n < LIMITER_MAX_BATCH; a = next) {
 		next = TAILQ_NEXT(a, entry);
 		if (strcmp(a->request->client, client) != 0)
@@ -160,7 +162,7 @@ void limiter_add(struct limiter *l, struct request *r, size_t cost, limiter_fn *
 {
 	struct limiter_ask *a;
 
-	if (l->options->rate_limit_max == 0) {
+	if (l->max == 0) {
 		fn(data, true);
 		return;
 	}

@@ -11,6 +11,7 @@
 #include "api/resend.h"
 #include "api/route.h"
 #include "api/send.h"
+#include "api/session.h"
 #include "api/switches.h"
 #include "api/workers.h"
 
@@ -40,6 +41,10 @@ const struct route route_table[] = {
 	{"GET", "/metrics", SCOPE_READ, metrics_run},
 	{"GET", "/livez", SCOPE_NONE, health_live},
 	{"GET", "/readyz", SCOPE_NONE, health_ready},
+	{"GET", "/api/session", SCOPE_NONE, session_show},
+	{"POST", "/api/session", SCOPE_NONE, session_open},
+	{"DELETE", "/api/session", SCOPE_NONE, session_close},
+	{"GET", "/web/*", SCOPE_NONE, assets_run},
 	{"GET", "/openapi.json", SCOPE_NONE, assets_run},
 	{"GET", "/", SCOPE_NONE, health_index},
 };

@@ -529,6 +529,11 @@ int server_port(const struct server *s)
 	return s->port;
 }
 
+bool server_tls(const struct server *s)
+{
+	return s->tls;
+}
+
 size_t server_connections(const struct server *s)
 {
 	return s->n_visitors;

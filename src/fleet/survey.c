@@ -214,6 +214,9 @@ static void take_provider(const struct survey *s, struct survey_provider *p, con
 {
 	const char *state = value_text_at(r, 0), *reason = value_text_at(r, 5);
 	int64_t throttled_until = value_int_at(r, 4);
+	/* permit.lua keeps it only where it is not what the worker has configured */
+	int64_t open_for = value_text_at(r, 3) != NULL ? value_int_at(r, 3)
+	                                               : s->options->breaker_timeout;
 
 	for (size_t i = 0; r->type == REDIS_REPLY_ARRAY && i < r->elements; i++)
 		p->known = p->known || r->element[i]->type == REDIS_REPLY_STRING;
@@ -223,7 +226,7 @@ static void take_provider(const struct survey *s, struct survey_provider *p, con
 	p->opened = value_int_at(r, 6);
 	p->tat = value_int_at(r, 7);
 	if (state != NULL && strcmp(state, "open") == 0)
-		p->probe_ms = wait_until(s->now, value_int_at(r, 2) + value_int_at(r, 3));
+		p->probe_ms = wait_until(s->now, value_int_at(r, 2) + open_for);
 	if (throttled_until > s->now)
 		p->pause_ms = throttled_until - s->now;
 }

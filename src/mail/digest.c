@@ -9,6 +9,8 @@
 
 #include "base/mem.h"
 
+#define BASE64URL "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
 /* Short pieces are gathered: a call into OpenSSL costs more than digesting them. */
 static struct {
 	EVP_MD *algorithm;
@@ -107,11 +109,33 @@ static void encode_bits(char *out, const unsigned char *bytes, size_t n, const c
 
 void digest_base64url(char *out, const unsigned char *bytes, size_t n)
 {
-	encode_bits(out, bytes, n,
-	            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", 6);
+	encode_bits(out, bytes, n, BASE64URL, 6);
 }
 
 void digest_base32(char *out, const unsigned char *bytes, size_t n)
 {
 	encode_bits(out, bytes, n, "abcdefghijklmnopqrstuvwxyz234567", 5);
+}
+
+bool digest_from_base64url(unsigned char *bytes, size_t n, const char *text)
+{
+	const char *digits = BASE64URL;
+	unsigned bits = 0, held = 0;
+	size_t got = 0;
+
+	for (; *text != '\0'; text++) {
+		const char *at = strchr(digits, *text);
+
+		if (at == NULL)
+			return false;
+		bits = (bits << 6 | (unsigned)(at - digits)) & 0xffff;
+		held += 6;
+		if (held < 8)
+			continue;
+		held -= 8;
+		if (got == n)
+			return false;
+		bytes[got++] = (unsigned char)(bits >> held);
+	}
+	return got == n;
 }

@@ -91,8 +91,72 @@ static void switches(const struct api_process *a)
 	api_expect(a, 400, "POST", "/api/providers/weight", "{\"provider\":\"primary\"}");
 }
 
+/* What only our own pages may ask. */
+static struct answer *own(const struct api_process *a, const char *method, const char *body)
+{
+	return api_call(
+		a, method, "/api/session", body,
+		(const char *const[]){"Content-Type: application/json", "X-Postrider: test", NULL});
+}
+
+void api_tour_sign_in(const struct api_process *a, const char *key)
+{
+	char body[128];
+	struct answer *r;
+
+	snprintf(body, sizeof(body), "{\"key\":\"%s\"}", key);
+	r = own(a, "POST", body);
+	answer_status(r, 200);
+	answer_free(r);
+}
+
+static void session(const struct api_process *a)
+{
+	struct answer *r = own(a, "DELETE", NULL);
+	int status = 0;
+
+	answer_status(r, 200);
+	answer_free(r);
+	api_expect(a, 200, "GET", "/api/session", NULL);
+	api_expect(a, 403, "POST", "/api/session", "{}");
+	api_expect(a, 403, "DELETE", "/api/session", NULL);
+	r = own(a, "POST", "{}");
+	answer_status(r, 400);
+	answer_free(r);
+	for (int i = 0; i < 20 && status != 429; i++) {
+		r = own(a, "POST", "{\"key\":\"none\"}");
+		status = r->status;
+		answer_free(r);
+	}
+	assert_int_equal(status, 429);
+}
+
+/* A file, and then not again. */
+static void get_file(const struct api_process *a, const char *path, const char *accept)
+{
+	char line[128], *etag;
+	struct answer *r = api_call(a, "GET", path, NULL, (const char *const[]){accept, NULL});
+
+	answer_status(r, 200);
+	etag = answer_header(r, "ETag");
+	snprintf(line, sizeof(line), "If-None-Match: %s", etag);
+	free(etag);
+	answer_free(r);
+	r = api_call(a, "GET", path, NULL, (const char *const[]){accept, line, NULL});
+	answer_status(r, 304);
+	answer_free(r);
+}
+
 void api_tour(struct api_world *w)
 {
+	static const char html[] = "Accept: text/html";
+
+	session(&w->api);
+	get_file(&w->api, "/", html);
+	get_file(&w->api, "/web/index.html", html);
+	get_file(&w->api, "/web/app.js", html);
+	get_file(&w->api, "/web/base.css", html);
+	get_file(&w->api, "/web/logo.svg", html);
 	api_expect(&w->api, 200, "GET", "/api/live?events=1", NULL);
 	api_expect(&w->api, 400, "GET", "/api/live?events=none", NULL);
 	api_expect(&w->api, 200, "GET", "/api/workers", NULL);
@@ -103,11 +167,16 @@ void api_tour(struct api_world *w)
 void api_tour_errors(struct api_world *w)
 {
 	struct redis_server *redis = fleet_redis(w->fleet);
+	struct answer *answer;
 	static const char *const posts[] = {LETTERS "/retry",       LETTERS "/drop",
 	                                    "/api/queues/pause",    "/api/queues/resume",
 	                                    "/api/providers/pause", "/api/providers/resume",
 	                                    "/api/providers/weight"};
 
+	redis_server_do(redis, "SET mail:limit:client:sign-in:ip:127.0.0.1 x");
+	answer = own(&w->api, "POST", "{}");
+	answer_status(answer, 500);
+	answer_free(answer);
 	redis_server_do(redis, "SET {mail:queue}:dead x");
 	redis_server_do(redis, "SET mail:control x");
 	api_expect(&w->api, 500, "GET", "/api/workers", NULL);

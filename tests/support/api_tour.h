@@ -8,6 +8,8 @@
 #define API_TOUR_BODY "{\"names\":[\"x\"],\"queue\":\"mail:queue\",\"provider\":\"primary\",\"weight\":1}"
 
 void api_tour(struct api_world *w);
+/* A session of who has this key. */
+void api_tour_sign_in(const struct api_process *a, const char *key);
 /* mail:queue, mail:workers and mail:provider:primary are of the wrong type. */
 void api_tour_errors(struct api_world *w);
 

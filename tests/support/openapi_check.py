@@ -221,7 +221,7 @@ def main():
         n += 1
         for fault in checker.exchange(e):
             bad[fault] = None
-        if e['method'] == 'GET' and e['path'] == '/' and e['status'] == 200:
+        if e['method'] == 'GET' and e['path'] == '/' and e['status'] == 200 and e['body'].startswith('{'):
             index = json.loads(e['body'])
     if index is None:
         bad['GET / was never asked for'] = None
