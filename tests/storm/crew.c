@@ -19,8 +19,6 @@
 #include "support/tmpdir.h"
 #include "support/wait.h"
 
-#define PATIENCE_MS 1500 /* for an armed failpoint to be passed */
-
 enum what { NOTHING, KILLING, STOPPING, STOPPED };
 
 struct post {
@@ -40,7 +38,7 @@ struct crew {
 	struct post *posts;
 	const char *(*url)(void *data, unsigned post);
 	void *data;
-	int api_port;
+	int api_port, patience_ms;
 	bool failpoints;
 };
 
@@ -77,13 +75,18 @@ static void page_make(struct post *p)
 	p->page = page;
 }
 
-struct crew *crew_start(struct fleet *f, unsigned n, const char *(*url)(void *data, unsigned post),
-                        void *data)
+struct crew *crew_start(struct fleet *f, unsigned n, int patience_ms,
+                        const char *(*url)(void *data, unsigned post), void *data)
 {
 	struct crew *c = calloc(1, sizeof(*c));
 
 	assert_non_null(c);
-	*c = (struct crew){.fleet = f, .n = n, .url = url, .data = data, .api_port = port_free()};
+	*c = (struct crew){.fleet = f,
+	                   .n = n,
+	                   .url = url,
+	                   .data = data,
+	                   .api_port = port_free(),
+	                   .patience_ms = patience_ms};
 	c->posts = calloc(n + 1, sizeof(c->posts[0]));
 	assert_non_null(c->posts);
 	for (unsigned i = 0; i <= n; i++) {
@@ -116,10 +119,10 @@ void crew_free(struct crew *c)
 
 /* ---- faults ------------------------------------------------------------------------------------------------ */
 
-static void arm(struct post *p, enum what what, int signal, const char *point)
+static void arm(struct crew *c, struct post *p, enum what what, int signal, const char *point)
 {
 	p->what = what;
-	p->until = wait_now_ms() + PATIENCE_MS;
+	p->until = wait_now_ms() + c->patience_ms;
 	p->met = atomic_load(&p->page->met);
 	snprintf(p->page->name, sizeof(p->page->name), "%s", point);
 	atomic_store(&p->page->signal, signal);
@@ -156,7 +159,7 @@ bool crew_kill(struct crew *c, unsigned post, const char *point)
 	if (p->what != NOTHING)
 		return false;
 	if (point)
-		arm(p, KILLING, SIGKILL, point);
+		arm(c, p, KILLING, SIGKILL, point);
 	else
 		kill_now(c, post);
 	return true;
@@ -170,7 +173,7 @@ bool crew_stop(struct crew *c, unsigned post, const char *point, int64_t ms)
 		return false;
 	p->for_ms = ms;
 	if (point)
-		arm(p, STOPPING, SIGSTOP, point);
+		arm(c, p, STOPPING, SIGSTOP, point);
 	else
 		stop_now(p);
 	return true;

@@ -21,9 +21,10 @@ struct crew_count {
 	size_t crashes;
 };
 
-/* n workers, and the API in the post n. url(data, post) is where its Redis is. */
-struct crew *crew_start(struct fleet *f, unsigned n, const char *(*url)(void *data, unsigned post),
-                        void *data) MUST_CHECK;
+/* n workers, and the API in the post n. url(data, post) is where its Redis is. patience: how long an armed failpoint
+ * may not be passed. */
+struct crew *crew_start(struct fleet *f, unsigned n, int patience_ms,
+                        const char *(*url)(void *data, unsigned post), void *data) MUST_CHECK;
 void crew_end(struct crew *c);  /* kills all, uncounted, and looks through what they have written */
 void crew_free(struct crew *c); /* NULL is fine */
 

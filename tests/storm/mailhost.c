@@ -205,7 +205,7 @@ static void choose_manner(struct peer *p)
 	if (r->met < UINT8_MAX)
 		r->met++;
 	stamp(p->m, p->host);
-	for (size_t i = 0; i < MANNERS && !p->manner; i++) {
+	for (size_t i = 0; i < MANNERS && !p->manner && !p->m->o.behaves; i++) {
 		if (at < manners[i].share) {
 			p->manner = &manners[i];
 			p->m->met[i]++;

@@ -7,6 +7,7 @@
 #ifndef STORM_MAILHOST_H
 #define STORM_MAILHOST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,7 @@ struct mailhost_options {
 	unsigned hosts;
 	unsigned slow_percent; /* of envelopes are answered only after slow_ms */
 	unsigned slow_ms;
+	bool behaves; /* none of them fares badly */
 };
 
 /* Listens on free ports of 127.0.0.1. */

@@ -50,7 +50,11 @@ static void draw(struct plan_fault *f, struct prng *r, const struct plan_numbers
 		if (below(r, 2) == 0)
 			f->point = worker_points[below(r, sizeof(worker_points) /
 			                                          sizeof(worker_points[0]))];
+		if (n->point)
+			f->point = n->point;
 		f->for_ms = f->kind == PLAN_STOP ? while_away(r, n->lease_ms) : 0;
+		if (f->kind == PLAN_STOP && n->away_ms > 0)
+			f->for_ms = n->away_ms;
 		break;
 	case PLAN_API:
 		f->point = below(r, 2) == 0 ? "accepted" : NULL;

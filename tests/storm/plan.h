@@ -40,6 +40,9 @@ struct plan_numbers {
 	unsigned seconds, workers;
 	size_t faults[PLAN_KINDS];
 	int64_t lease_ms;
+	/* To hit one edge with certainty; else they are drawn. */
+	const char *point; /* of all kills and stops */
+	int64_t away_ms;   /* how long each stop lasts */
 };
 
 struct plan {

@@ -27,6 +27,8 @@
  * take: let that be shorter than our patience. */
 #define STEPS_HTTP "&connect_timeout=10s&send_timeout=10s"
 #define STEPS "&connect_timeout=10s&command_timeout=10s"
+#define POINT_PATIENCE_MS 1500 /* for an armed failpoint to be passed */
+#define EDGE_PATIENCE_MS 8000  /* where it is all about that one */
 #define RATE_SHARE 1.25 /* of the mails that are pushed in a second, provider a may take so many */
 #define SLACK_MS 1000   /* a permit lies in a worker no longer than this and the longest fault */
 
@@ -66,7 +68,7 @@ static void set_providers(struct storm *s)
 {
 	int a = mailhost_port(s->hosts, 0), b = mailhost_port(s->hosts, 1);
 
-	fleet_set(s->fleet, "PROVIDERS=t,d,a,b,c");
+	fleet_set(s->fleet, "PROVIDERS=%sa,b,c", s->o->behaved ? "" : "t,d,");
 	fleet_set(s->fleet, "PROVIDER_T=smtp://127.0.0.1:%d?tls=require", a);
 	fleet_set(s->fleet, "PROVIDER_D=smtp://mail.invalid:25?tls=none");
 	fleet_set(s->fleet, "PROVIDER_A=smtp://127.0.0.1:%d?tls=none&timeout=5s" STEPS "&rate=%u/s",
@@ -116,11 +118,13 @@ static void set_up(struct storm *s)
 	                                                     .n = n->mails,
 	                                                     .hosts = PLAN_HOSTS,
 	                                                     .slow_percent = s->o->slow_percent,
-	                                                     .slow_ms = s->o->slow_ms});
+	                                                     .slow_ms = s->o->slow_ms,
+	                                                     .behaves = s->o->behaved});
 	s->api_host = http_server_start();
 	set_providers(s);
 	set_fleet(s);
-	s->crew = crew_start(s->fleet, n->workers, url_of, s);
+	s->crew = crew_start(s->fleet, n->workers, n->point ? EDGE_PATIENCE_MS : POINT_PATIENCE_MS,
+	                     url_of, s);
 	s->producer = producer_start(
 		&(struct producer_options){.seed = n->seed,
 	                                   .records = s->records,

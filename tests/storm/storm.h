@@ -21,6 +21,7 @@
 struct storm_options {
 	struct plan_numbers numbers;
 	unsigned slow_percent, slow_ms; /* envelopes that are answered late */
+	bool behaved;                   /* mail hosts do not fail by themselves, and t and d are left out */
 	unsigned rate;                  /* of provider a, a second; 0: a quarter more than is pushed */
 	int patience_ms; /* how long nothing may happen at the end before it is given up; 0: a minute and a half */
 };
