@@ -186,6 +186,11 @@ struct process *sink_process(struct sink *s)
 	return s->process;
 }
 
+const char *sink_directory(const struct sink *s)
+{
+	return s->dir;
+}
+
 void sink_go(struct sink *s)
 {
 	char *path = path_in(s, "go");

@@ -39,6 +39,7 @@ void sink_free(struct sink *s); /* NULL is fine */
  * next call. */
 const char *sink_dsn(struct sink *s, const char *parameters);
 struct process *sink_process(struct sink *s);
+const char *sink_directory(const struct sink *s); /* where sink.py keeps all */
 
 /* What is held goes on, also what comes later; sink_stay: new ones are held again. */
 void sink_go(struct sink *s);

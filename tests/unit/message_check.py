@@ -20,6 +20,8 @@ WORDS = ["plain", "words", "café", "naïve", "日本語", "件名", "😀", "�
          "\\", ",", ";", ":", "(x)", "@", "_", "é" * 40, "&amp;"]
 LINE_ENDS = ["\n", "\r\n", "\r", "\n\n", "\n.\r\n", "\r.\r", "\n.\n", "\r\n.\r\n", "\n\r", "\r\r\n", " \n", "\t\r\n"]
 
+DATE = "Tue, 24 Nov 2026 10:00:00 +0000"
+
 
 def words(rnd, most, extra=()):
     return " ".join(rnd.choice(WORDS + list(extra)) for _ in range(rnd.randint(1, most)))
@@ -158,7 +160,7 @@ def check_addresses(c, message, header, values):
     c.equal(header + " encoded", encoded_names(dict(message.raw_items()).get(header, "")), encoded)
 
 
-def check_headers(c, j, message):
+def check_headers(c, j, message, date):
     for header, field in (("To", "to"), ("Cc", "cc"), ("Reply-To", "replyTo")):
         check_addresses(c, message, header, listed(j.get(field)))
     check_addresses(c, message, "From", [j.get("from", "Default Sender <sender@x.org>")])
@@ -166,7 +168,8 @@ def check_headers(c, j, message):
         c.equal("To", str(message["To"]), "undisclosed-recipients:;")
     c.equal("Bcc", message["Bcc"], None)
     c.equal("Subject", str(message["Subject"]), j["subject"])
-    c.equal("Date", str(message["Date"]), "Tue, 24 Nov 2026 10:00:00 +0000")
+    if date:
+        c.equal("Date", str(message["Date"]), date)
     if not re.fullmatch(r"<[a-z2-7]{27}@[^<>@ ]+>", str(message["Message-ID"])):
         c.wrong.append("Message-ID: %s" % message["Message-ID"])
     for header, value in j.get("headers", {}).items():
@@ -253,7 +256,7 @@ def check_bytes(c, j, raw):
             c.wrong.append("Bcc %r shows" % value)
 
 
-def check(j, raw):
+def check(j, raw, date=DATE):
     c = Checker()
     check_bytes(c, j, raw)
     # RFC 6532 headers are UTF-8; from bytes Python would take them for an unknown 8-bit charset.
@@ -264,7 +267,7 @@ def check(j, raw):
             # Python does not know RFC 6532 addresses, though it reads them right.
             c.equal("defects of " + key,
                     [repr(d) for d in value.defects if "non-ASCII" not in str(d)], [])
-    check_headers(c, j, message)
+    check_headers(c, j, message, date)
     check_parts(c, j, message)
     return c.wrong
 
