@@ -150,10 +150,14 @@ class Bench:
 
     def latency(self):
         """From LPUSH to the provider having been called, one mail at a time, with all idle before."""
-        times = self.ping(lambda fifo: self.worker("%s&record=%s" % (RECORD, fifo), drain=False),
-                          lambda i: self.redis("LPUSH", "mail:queue", lab.job("idle%d" % i, 600)))
-        self.say("idle: LPUSH to the provider's call, p50", lab.percentile(times, 50) * 1e3, "ms")
-        self.say("idle: LPUSH to the provider's call, p99", lab.percentile(times, 99) * 1e3, "ms")
+        rounds = [self.ping_ours() for _ in range(self.options.rounds)]
+        for p in (50, 99):
+            self.say("idle: LPUSH to the provider's call, p%d" % p,
+                     lab.median(lab.percentile(times, p) for times in rounds) * 1e3, "ms")
+
+    def ping_ours(self):
+        return self.ping(lambda fifo: self.worker("%s&record=%s" % (RECORD, fifo), drain=False),
+                         lambda i: self.redis("LPUSH", "mail:queue", lab.job("idle%d" % i, 600)))
 
     def ping(self, start, push, n=500):
         self.redis.empty()
@@ -192,7 +196,7 @@ class Bench:
                 straight.append(n / (time.monotonic() - started))
                 self.redis.empty()
                 self.push(n, 1024)
-                ours.append(self.deliver("smtp://127.0.0.1:%d?tls=none&concurrency=50" % port, n)["rate"])
+                ours.append(self.deliver("smtp://127.0.0.1:%d?tls=none" % port, n)["rate"])
             self.say("SMTP into smtp-sink, one worker, 1 KB", lab.median(ours), "mails/s")
             self.say("  smtp-source -d -s 20 straight into it", lab.median(straight), "mails/s")
             self.say("  ours to smtp-source", lab.median(a / b for a, b in zip(ours, straight)), "times", "≥ 0.6")
@@ -244,19 +248,21 @@ class Bench:
             ours.append(self.deliver(RECORD, n))
             theirs.append(self.peer("none", n, best))
         rate, cost = (lab.median(t[k] for t in theirs) for k in ("rate", "redis"))
-        mine, my_cost = (lab.median(o[k] for o in ours) for k in ("rate", "redis"))
+        faster, dearer = (lab.median(o[k] / t[k] for o, t in zip(ours, theirs)) for k in ("rate", "redis"))
         self.say("BullMQ, a processor that does nothing (concurrency %d)" % best, rate, "jobs/s")
-        self.say("  ours to it: mails/s", mine / rate, "times", "≥ 3")
+        self.say("  ours to it: mails/s", faster, "times", "≥ 3")
         self.say("BullMQ, Redis", cost, "µs/job")
-        self.say("  ours to it: Redis", my_cost / cost, "times", "≤ 0.4")
+        self.say("  ours to it: Redis", dearer, "times", "≤ 0.4")
         self.say("BullMQ, bytes of a done job in Redis", lab.median(t["bytes"] for t in theirs), "bytes")
-        times = self.ping(lambda fifo: peers.start(self.options.peers, self.redis, "ping", fifo),
-                          lambda i: self.redis_peer_push(i))
-        mine = self.ping(lambda fifo: self.worker("%s&record=%s" % (RECORD, fifo), drain=False),
-                         lambda i: self.redis("LPUSH", "mail:queue", lab.job("idle%d" % i, 600)))
+        waits = []
+        for _ in range(self.options.rounds):
+            theirs = self.ping(lambda fifo: peers.start(self.options.peers, self.redis, "ping", fifo),
+                               self.redis_peer_push)
+            waits.append((self.ping_ours(), theirs))
         for p in (50, 99):
-            self.say("BullMQ, idle: add to processor, p%d" % p, lab.percentile(times, p) * 1e3, "ms")
-            self.say("  ours to it", lab.percentile(mine, p) / lab.percentile(times, p), "times", "≤ 0.5")
+            pairs = [(lab.percentile(ours, p), lab.percentile(theirs, p)) for ours, theirs in waits]
+            self.say("BullMQ, idle: add to processor, p%d" % p, lab.median(t for _, t in pairs) * 1e3, "ms")
+            self.say("  ours to it", lab.median(o / t for o, t in pairs), "times", "≤ 0.5")
 
     def redis_peer_push(self, i):
         self.pusher = getattr(self, "pusher", None) or peers.Pusher(self.options.peers, self.redis)

@@ -96,9 +96,9 @@ class Redis:
         return int(self.info("stats")["total_reads_processed"])
 
     def memory(self):
-        """Bytes in use for keys: without the buffers of clients and the garbage of Lua."""
+        """Bytes in use for keys: without the buffers of clients. (Lua's own memory is not counted in there.)"""
         info = self.info("memory")
-        return int(info["used_memory"]) - int(info["mem_clients_normal"]) - int(info["used_memory_lua"])
+        return int(info["used_memory"]) - int(info["mem_clients_normal"])
 
     def empty(self):
         self("FLUSHALL")
