@@ -29,23 +29,38 @@ if n == 0 then
 	return {}
 end
 
+-- Who has the present token? Their leases go in the first write, which frees, so that this works when
+-- memory is full. How many went says whether all were in flight: to ask for their scores first would
+-- cost as much as everything else here.
 local counts = call('HMGET', claims, unpack(ids))
-local scores = call('ZMSCORE', leases, unpack(ids))
-local out, ended, acked, counted, waits, died, survived = {}, {}, {}, {}, {}, {}, {}
-local kept, n_keep = {}, 0
-for i, id in ipairs(ids) do
+local holds, held = {}, {}
+for i = 1, n do
 	local token = counts[i] and string.match(counts[i], '^%d+') or '1'
+	if token == tokens[i] then
+		holds[i] = token
+		held[#held + 1] = ids[i]
+	end
+end
+local left = #held > 0 and call('ZREM', leases, unpack(held)) or 0
+
+-- Was this one in flight? A job that is in none of the other places was.
+local function was_in_flight(id)
+	return left == #held or (left > 0 and call('HEXISTS', jobs, id) == 1 and
+		not call('ZSCORE', delayed, id) and not call('ZSCORE', dead, id))
+end
+
+local out, acked, counted, waits, died, survived, kept, n_keep = {}, {}, {}, {}, {}, {}, {}, 0
+for i, id in ipairs(ids) do
 	local action = actions[i]
 	if action == 'keep' then
 		n_keep = n_keep + 1
 	end
-	if not scores[i] then
+	if not holds[i] then
+		out[i] = call('ZSCORE', leases, id) and 'stale' or 'gone'
+	elseif not was_in_flight(id) then
 		out[i] = 'gone'
-	elseif token ~= tokens[i] then
-		out[i] = 'stale'
 	else
 		out[i] = 'ok'
-		ended[#ended + 1] = id
 		if action == 'ack' or action == 'keep' then
 			acked[#acked + 1] = id
 			if counts[i] then
@@ -57,17 +72,13 @@ for i, id in ipairs(ids) do
 		else
 			local into = action == 'delay' and waits or died
 			into[#into + 1], into[#into + 2] = times[i], id
-			if action == 'delay' and counts[i] and counts[i] ~= token then
-				survived[#survived + 1], survived[#survived + 2] = id, token
+			if action == 'delay' and counts[i] and counts[i] ~= holds[i] then
+				survived[#survived + 1], survived[#survived + 2] = id, holds[i]
 			end
 		end
 	end
 end
 
--- The first write frees, so that this works when memory is full.
-if #ended > 0 then
-	call('ZREM', leases, unpack(ended))
-end
 for _, keep in ipairs(kept) do
 	local payload = call('HGET', jobs, keep[1])
 	if payload then

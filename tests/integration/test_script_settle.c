@@ -127,6 +127,27 @@ static void test_what_is_not_in_flight_is_gone(void **state)
 	free(after);
 }
 
+/* As when the answer to an earlier call was lost, and what it settled comes again among others. */
+static void test_what_was_settled_before_is_gone_among_others(void **state)
+{
+	struct rig *r = rig_begin(state);
+
+	in_flight(r, "acked", NULL);
+	in_flight(r, "delayed", "7");
+	in_flight(r, "buried", NULL);
+	rig_expect(r, "ok ok ok", SCRIPT_SETTLE, KEYS,
+	           "0  acked 1 ack 0 0  delayed 7 delay 50 0  buried 1 bury 60 0");
+	in_flight(r, "a", NULL);
+	in_flight(r, "b", "3");
+	rig_expect(
+		r, "gone ok gone gone ok", SCRIPT_SETTLE, KEYS,
+		"0  acked 1 ack 0 0  a 1 ack 0 0  delayed 7 bury 70 0  buried 1 delay 80 0  b 3 delay 90 0");
+	rig_sees(r, "delayed 50 b 90", "ZRANGE " DELAYED " 0 -1 WITHSCORES");
+	rig_sees(r, "buried 60", "ZRANGE " DEAD " 0 -1 WITHSCORES");
+	rig_sees(r, "0", "ZCARD " LEASES);
+	rig_sees(r, "3", "HLEN " JOBS);
+}
+
 /* A lease that ran out and was not adopted is still its worker's (DESIGN B4). */
 static void test_an_expired_lease_still_settles(void **state)
 {
@@ -296,6 +317,7 @@ int main(void)
 		cmocka_unit_test(test_keep_moves_the_payload),
 		cmocka_unit_test(test_only_the_present_claim_settles),
 		cmocka_unit_test(test_what_is_not_in_flight_is_gone),
+		cmocka_unit_test(test_what_was_settled_before_is_gone_among_others),
 		cmocka_unit_test(test_an_expired_lease_still_settles),
 		cmocka_unit_test(test_a_mixed_batch_is_answered_one_by_one),
 		cmocka_unit_test(test_an_event_tells_what_was_settled),
