@@ -11,6 +11,7 @@
 typedef void look_fn(struct request *r, enum link_result result, const struct survey *s);
 
 #define LOOK_COUNTS 1u /* with the stats (survey_count) */
+#define LOOK_LAGS 4u   /* with how far the archivers are behind (survey_lag) */
 #define LOOK_AGES 2u   /* with the ages of what waits (survey_age) */
 
 void look_run(struct request *r, unsigned what, look_fn *fn);

@@ -41,7 +41,7 @@ struct archive {
 	size_t n_harvests;
 	char *queues_key;
 	struct command command;
-	ev_timer discover, recheck, grace;
+	ev_timer discover, recheck, retention, grace;
 	ev_signal on_term, on_int;
 	bool stopping, failed;
 	struct error *err;

@@ -105,6 +105,7 @@ struct options {
 	int64_t bsp_batch;          /* OTEL_BSP_MAX_EXPORT_BATCH_SIZE 512, 1 - 10000 spans */
 	/* the archive */
 	char *database_url;         /* DATABASE_URL       "" none */
+	int64_t archive_ttl;        /* ARCHIVE_TTL        0 days, 0 - 36500; 0: for ever */
 	/* logs */
 	int64_t log_level;          /* LOG_LEVEL          debug | info | warn | error */
 	int64_t log_format;         /* LOG_FORMAT         "" = text on a terminal, else json */

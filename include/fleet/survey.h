@@ -25,6 +25,7 @@
 
 #include "base/attr.h"
 #include "base/options.h"
+#include "fleet/lag.h"
 #include "fleet/queue_set.h"
 #include "fleet/stats.h"
 #include "redis/command.h"
@@ -43,6 +44,7 @@ struct survey_queue {
 	int64_t next_due_ms, oldest_dead_ms, last_claim_ms;
 	bool paused;
 	int64_t counts[STATS_QUEUE_CELLS]; /* survey_count */
+	struct lag lag; /* survey_lag */
 	/* as they are stored, until the second round: points in time (ms since 1970) and names */
 	int64_t claimed_at, due_at, dead_at;
 	char *next[2];     /* status keys of the mails that are taken next: of arrivals, of the list; NULL not known */
@@ -69,6 +71,7 @@ struct survey {
 	const struct options *options;
 	bool counts; /* survey_count */
 	bool ages;   /* survey_age */
+	bool lags;   /* survey_lag */
 	int64_t now; /* Redis's clock */
 	struct survey_queue *queues;
 	size_t n_queues;
@@ -85,6 +88,8 @@ void survey_free(struct survey *s);
 void survey_count(struct survey *s);
 /* Likewise how long the oldest mail of each queue waits, which takes the whole mail to find out. */
 void survey_age(struct survey *s);
+/* And how far the archivers are behind; not known where that may not be asked. */
+void survey_lag(struct survey *s);
 
 size_t survey_questions(const struct survey *s, int round);
 /* False: there is nothing to ask. */

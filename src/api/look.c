@@ -93,6 +93,8 @@ static struct look *look_new(struct api *api, unsigned what)
 		survey_count(&l->survey);
 	if (what & LOOK_AGES)
 		survey_age(&l->survey);
+	if (what & LOOK_LAGS)
+		survey_lag(&l->survey);
 	return l;
 }
 

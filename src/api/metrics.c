@@ -191,6 +191,48 @@ static void write_limits(struct exposition *x, const struct survey *s)
 	}
 }
 
+/* Of the queues that an archiver has ever read. */
+static void write_archive(struct exposition *x, const struct survey *s)
+{
+	exposition_family(x, "postrider_archive_lag_entries", EXPOSITION_GAUGE,
+	                  "Events that are not in PostgreSQL yet, in the fleet.");
+	for (size_t i = 0; i < s->n_queues; i++) {
+		const struct lag *lag = &s->queues[i].lag;
+
+		if (lag->known)
+			exposition_int(x, LABELS("queue", s->queues[i].keys->list),
+			               lag->waiting + lag->pending);
+	}
+	exposition_family(x, "postrider_archive_lag_seconds", EXPOSITION_GAUGE,
+	                  "Since the oldest event was written that is not in PostgreSQL yet, in "
+	                  "the fleet.");
+	for (size_t i = 0; i < s->n_queues; i++) {
+		if (s->queues[i].lag.known)
+			exposition_seconds(x, LABELS("queue", s->queues[i].keys->list),
+			                   lag_ms(&s->queues[i].lag, s->now) * 1000);
+	}
+	exposition_family(x, "postrider_archive_events_total", EXPOSITION_COUNTER,
+	                  "Events archived, skipped (they could not be stored) and lost (trimmed "
+	                  "before they were read), in the fleet.");
+	for (size_t i = 0; i < s->n_queues; i++) {
+		const char *queue = s->queues[i].keys->list;
+		const struct lag *lag = &s->queues[i].lag;
+
+		if (!lag->known)
+			continue;
+		exposition_int(x, LABELS("queue", queue, "result", "archived"), lag->archived);
+		exposition_int(x, LABELS("queue", queue, "result", "skipped"), lag->skipped);
+		exposition_int(x, LABELS("queue", queue, "result", "lost"), lag->lost);
+	}
+	exposition_family(x, "postrider_archivers", EXPOSITION_GAUGE,
+	                  "Archivers that were heard of in the last seconds, in the fleet.");
+	for (size_t i = 0; i < s->n_queues; i++) {
+		if (s->queues[i].lag.known)
+			exposition_int(x, LABELS("queue", s->queues[i].keys->list),
+			               s->queues[i].lag.archivers);
+	}
+}
+
 void metrics_write_fleet(struct exposition *x, const struct survey *s)
 {
 	write_counts(x, s);
@@ -203,6 +245,7 @@ void metrics_write_fleet(struct exposition *x, const struct survey *s)
 	}
 	write_breakers(x, s);
 	write_limits(x, s);
+	write_archive(x, s);
 	exposition_family(x, "postrider_workers", EXPOSITION_GAUGE,
 	                  "Workers that were heard of in the last seconds, in the fleet.");
 	exposition_int(x, NO_LABELS, (int64_t)s->n_workers);
@@ -309,5 +352,5 @@ static void on_look(struct request *r, enum link_result result, const struct sur
 
 void metrics_run(struct request *r)
 {
-	look_run(r, LOOK_COUNTS | LOOK_AGES, on_look);
+	look_run(r, LOOK_COUNTS | LOOK_AGES | LOOK_LAGS, on_look);
 }

@@ -1,6 +1,9 @@
 #include "archive/archive.h"
 
+#include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "archive/harvest.h"
@@ -12,6 +15,9 @@
 
 #define DISCOVER_S 10. /* how often workers' queues are looked at */
 #define RECHECK_S 2.
+#define RETENTION_S 60.
+#define RETENTION_STEP 1000 /* mails at once */
+#define RETENTION_MS 60000
 
 /* ---- queues ---------------------------------------------------------------------------------- */
 
@@ -87,6 +93,7 @@ static void archive_on_schema(void *data, enum schema_result result, const struc
 		a->told = false;
 		log_info("archive_ready", LOG_INT("version", schema_version));
 		archive_wake(a);
+		ev_feed_event(a->loop, &a->retention, EV_TIMER);
 		break;
 	case SCHEMA_NEWER:
 		*a->err = *err;
@@ -138,6 +145,57 @@ static void archive_on_postgres(void *data, bool up)
 		archive_check(a);
 }
 
+/* ---- retention ------------------------------------------------------------------------------- */
+
+static void archive_retain(struct archive *a, double after_s)
+{
+	ev_timer_stop(a->loop, &a->retention);
+	if (a->options->archive_ttl == 0)
+		return;
+	ev_timer_set(&a->retention, after_s, 0.);
+	ev_timer_start(a->loop, &a->retention);
+}
+
+static void archive_on_deleted(void *data, enum postgres_result result, const PGresult *reply,
+                               const char *state, const char *error)
+{
+	struct archive *a = data;
+	long n = result == POSTGRES_OK ? strtol(PQgetvalue(reply, 0, 0), NULL, 10) : 0;
+
+	(void)state;
+	if (result == POSTGRES_ERROR)
+		log_warn("archive_not_cleared", LOG_STR("error", error));
+	if (n > 0)
+		log_info("archive_cleared", LOG_INT("mails", n));
+	archive_retain(a, n == RETENTION_STEP ? 0. : RETENTION_S);
+}
+
+static void archive_on_retention(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	/* A mail that another is writing, or deleting, is left for the next time. */
+	static const char sql[] =
+		"WITH old AS (SELECT key, job FROM postrider_mails"
+		" WHERE changed_at < now() - make_interval(days => $1::int)"
+		" ORDER BY changed_at LIMIT 1000 FOR UPDATE SKIP LOCKED), "
+		"gone AS (DELETE FROM postrider_mails m USING old"
+		" WHERE m.key = old.key AND m.job = old.job RETURNING m.key, m.job), "
+		"attempts AS (DELETE FROM postrider_attempts a USING gone"
+		" WHERE a.key = gone.key AND a.job = gone.job) "
+		"SELECT count(*) FROM gone";
+	struct archive *a = timer->data;
+	char days[24];
+	const char *values[] = {days};
+
+	(void)loop;
+	(void)events;
+	if (a->options->archive_ttl == 0)
+		return;
+	snprintf(days, sizeof(days), "%" PRId64, a->options->archive_ttl);
+	if (!a->ready ||
+	    !postgres_send(a->postgres, sql, 1, values, RETENTION_MS, archive_on_deleted, a))
+		archive_retain(a, RETENTION_S);
+}
+
 /* ---- the end --------------------------------------------------------------------------------- */
 
 static void archive_on_grace(struct ev_loop *loop, ev_timer *timer, int events)
@@ -179,10 +237,12 @@ static void archive_watch(struct archive *a)
 {
 	ev_timer_init(&a->discover, archive_discover, DISCOVER_S, DISCOVER_S);
 	ev_init(&a->recheck, archive_on_recheck);
+	ev_init(&a->retention, archive_on_retention);
 	ev_init(&a->grace, archive_on_grace);
 	ev_signal_init(&a->on_term, archive_on_stop, SIGTERM);
 	ev_signal_init(&a->on_int, archive_on_stop, SIGINT);
-	a->discover.data = a->recheck.data = a->grace.data = a->on_term.data = a->on_int.data = a;
+	a->discover.data = a->recheck.data = a->retention.data = a->grace.data = a->on_term.data =
+		a->on_int.data = a;
 	ev_timer_start(a->loop, &a->discover);
 	ev_signal_start(a->loop, &a->on_term);
 	ev_signal_start(a->loop, &a->on_int);
@@ -192,6 +252,7 @@ static void archive_unwatch(struct archive *a)
 {
 	ev_timer_stop(a->loop, &a->discover);
 	ev_timer_stop(a->loop, &a->recheck);
+	ev_timer_stop(a->loop, &a->retention);
 	ev_timer_stop(a->loop, &a->grace);
 	ev_signal_stop(a->loop, &a->on_term);
 	ev_signal_stop(a->loop, &a->on_int);

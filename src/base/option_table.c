@@ -204,6 +204,8 @@ const struct option option_table[] = {
 	 .section = "The archive",
 	 .help = "PostgreSQL, as in postgresql://user:password@host/database: where `archive` keeps what became "
 	         "of mails, and where `api` and `status` look when Redis has forgotten one"},
+	{"ARCHIVE_TTL", OPTION_INT, AT(archive_ttl), .def = "0", .min = 0, .max = 36500, .unit = "days",
+	 .help = "how long the archive keeps a mail after its last change; 0: for ever"},
 
 	{"LOG_LEVEL", OPTION_CHOICE, AT(log_level), .def = "info",
 	 .choices = "debug info warn error", .section = "Logs", .help = "the least that is logged"},

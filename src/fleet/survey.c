@@ -35,6 +35,7 @@ enum queue_question {
 	Q_NEXT_MOVED,
 	Q_NEXT,
 	Q_STATS,
+	Q_LAG,
 	Q_N
 };
 
@@ -57,10 +58,15 @@ static const struct {
 	[Q_NEXT_MOVED] = {"LINDEX", KEY(arrivals), {"-1"}},
 	[Q_NEXT] = {"LINDEX", KEY(list), {"-1"}},
 	[Q_STATS] = {"HGETALL", KEY(stats), {NULL}},
+	[Q_LAG] = {NULL, 0, {NULL}}, /* a script (lag.h) */
 };
 
 static void ask_queue(const struct survey_queue *q, size_t i, struct command *c)
 {
+	if (i == Q_LAG) {
+		lag_ask(c, q->keys);
+		return;
+	}
 	command_str(c, queue_questions[i].command);
 	command_str(c, *(char *const *)((const char *)q->keys + queue_questions[i].key));
 	for (size_t a = 0; a < 3 && queue_questions[i].arguments[a] != NULL; a++)
@@ -130,6 +136,9 @@ static void take_queue(const struct survey *s, struct survey_queue *q, enum queu
 		break;
 	case Q_STATS:
 		take_queue_stats(q, r);
+		break;
+	case Q_LAG:
+		lag_take(&q->lag, r);
 		break;
 	case Q_N:
 		break;
@@ -334,6 +343,11 @@ void survey_age(struct survey *s)
 	s->ages = true;
 }
 
+void survey_lag(struct survey *s)
+{
+	s->lags = true;
+}
+
 size_t survey_questions(const struct survey *s, int round)
 {
 	if (round == 0)
@@ -390,6 +404,11 @@ static bool is_stats(int round, const struct survey_queue *q, size_t i)
 	return round == 0 && (q != NULL ? (i - FLEET_N) % Q_N == Q_STATS : i == FLEET_STATS);
 }
 
+static bool is_lag(int round, const struct survey_queue *q, size_t i)
+{
+	return round == 0 && q != NULL && (i - FLEET_N) % Q_N == Q_LAG;
+}
+
 static bool is_next(int round, const struct survey_queue *q, size_t i)
 {
 	size_t question = (i - FLEET_N) % Q_N;
@@ -405,6 +424,8 @@ bool survey_ask(const struct survey *s, int round, size_t i, struct command *c)
 	if (is_stats(round, q, i) && !s->counts)
 		return false;
 	if (is_next(round, q, i) && !s->ages)
+		return false;
+	if (is_lag(round, q, i) && !s->lags)
 		return false;
 	if (round == 0 && q != NULL) {
 		ask_queue(q, (i - FLEET_N) % Q_N, c);
@@ -460,7 +481,7 @@ bool survey_fail(struct survey *s, int round, size_t i, const char *error)
 {
 	struct survey_queue *q = queue_of(s, round, i);
 
-	if (is_stats(round, q, i))
+	if (is_stats(round, q, i) || is_lag(round, q, i))
 		return true;
 	if (q == NULL || strstr(error, "WRONGTYPE") == NULL)
 		return false;

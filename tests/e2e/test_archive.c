@@ -10,8 +10,10 @@
 
 #include <cmocka.h>
 
+#include "support/api.h"
 #include "support/archive_world.h"
 #include "support/cli.h"
+#include "support/port.h"
 #include "support/wait.h"
 
 #define MAILS "postrider_mails"
@@ -406,6 +408,33 @@ static void test_a_new_queue_is_picked_up(void **state)
 	archive_world_stop(w, archiver);
 }
 
+/* ARCHIVE_TTL: what is older goes, with its attempts, in steps; what is not stays. */
+static void test_retention(void **state)
+{
+	struct archive_world *w = archive_world_begin(state);
+	struct process *archiver;
+
+	if (w == NULL)
+		return;
+	postgres_server_file(w->postgres, "tests/e2e/archive_v1.sql");
+	postgres_server_do(w->postgres,
+	                   "INSERT INTO " MAILS
+	                   " SELECT 'r-' || i, 'j', 'q', 'sent', 'p', 1, '', '', '{}',"
+	                   " now() - interval '29 days' - i %% 2 * interval '2 days', i, 0, NULL, 0"
+	                   " FROM generate_series(1, 5000) i");
+	postgres_server_do(w->postgres,
+	                   "INSERT INTO " ATTEMPTS " SELECT key, job, entry_ms, 0, 'q',"
+	                   " changed_at, 1, 'sent', 'p', '', 1 FROM " MAILS
+	                   " WHERE key LIKE 'r-%%'");
+	archiver = archive_world_archiver(w, (const char *const[]){"ARCHIVE_TTL=30", NULL});
+	process_wait_lines(archiver, "\"archive_cleared\"", 3, 0);
+	archive_world_stop(w, archiver);
+	postgres_server_sees(w->postgres, "2500|0",
+	                     "SELECT count(*), count(*) FILTER (WHERE changed_at"
+	                     " < now() - interval '30 days') FROM " MAILS);
+	postgres_server_sees(w->postgres, "2500", "SELECT count(*) FROM " ATTEMPTS);
+}
+
 /* ---- the command line -------------------------------------------------------------------------- */
 
 static void test_status_and_mistakes(void **state)
@@ -448,6 +477,50 @@ static void test_status_and_mistakes(void **state)
 	cli_free(cli);
 }
 
+/* The archiver's own page and the API's show the same. */
+static void test_metrics(void **state)
+{
+	struct archive_world *w = archive_world_begin(state);
+	struct process *archiver;
+	struct api_process api, page;
+	struct answer *r;
+	char port[32];
+
+	if (w == NULL)
+		return;
+	api = api_start(w->fleet, NULL);
+	r = api_get(&api, "/metrics");
+	cli_assert_lacks(r->body, "postrider_archive");
+	answer_free(r);
+	page = (struct api_process){.port = port_free()};
+	snprintf(port, sizeof(port), "METRICS_PORT=%d", page.port);
+	redis_server_do(fleet_redis(w->fleet), "XADD " ARCHIVE_EVENTS " * oops 1");
+	archive_world_add(w, NULL, "m", 20);
+	archiver = archive_world_archiver(w, (const char *const[]){port, NULL});
+	process_wait_line(archiver, "\"metrics_served\"", 0);
+	archive_world_wait(w, MAILS, 20);
+	postgres_server_kill(w->postgres);
+	process_wait_line(archiver, "\"postgres_away\"", 0);
+	archive_world_add(w, NULL, "n", 9);
+	for (int i = 0; i < 2; i++) {
+		r = api_get(i == 0 ? &api : &page, "/metrics");
+		answer_status(r, 200);
+		cli_assert_has(r->body, "postrider_archive_lag_entries{queue=\"mail:queue\"} 9\n");
+		cli_assert_has(r->body, "postrider_archive_events_total{queue=\"mail:queue\","
+		                        "result=\"archived\"} 20\n");
+		cli_assert_has(r->body, "result=\"skipped\"} 1\n");
+		cli_assert_has(r->body, "result=\"lost\"} 0\n");
+		cli_assert_has(r->body, "postrider_archivers{queue=\"mail:queue\"} 1\n");
+		cli_assert_has(r->body, "postrider_archive_lag_seconds{queue=\"mail:queue\"}");
+		answer_free(r);
+	}
+	postgres_server_run(w->postgres);
+	archive_world_wait(w, MAILS, 29);
+	api_expect(&page, 200, "GET", "/readyz", NULL);
+	archive_world_stop(w, archiver);
+	fleet_end(w->fleet, api.process);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -462,7 +535,9 @@ int main(void)
 		cmocka_unit_test(test_poison_is_skipped),
 		cmocka_unit_test(test_trimmed_events_are_noticed),
 		cmocka_unit_test(test_a_new_queue_is_picked_up),
+		cmocka_unit_test(test_retention),
 		cmocka_unit_test(test_status_and_mistakes),
+		cmocka_unit_test(test_metrics),
 	};
 	return cmocka_run_group_tests_name("archive", tests, archive_world_setup,
 	                                   archive_world_teardown);
