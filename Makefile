@@ -84,10 +84,9 @@ FUZZ_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c
 TEST_PROGRAMS += $(FUZZ_PROGRAMS)
 STORM     := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tests/storm/test_%,$(wildcard tests/storm/*.c)))
 BREACHES  := fencing order lease begin rate
-# As tests/run chooses; the storm only when it is asked for.
+# As tests/run chooses.
 CHOSEN_TESTS := $(if $(TESTS),$(shell for program in $(TEST_PROGRAMS); do \
-                case $$program in (*$(TESTS)*) echo $$program ;; esac; done),\
-                $(filter-out %/test_storm,$(TEST_PROGRAMS)))
+                case $$program in (*$(TESTS)*) echo $$program ;; esac; done),$(TEST_PROGRAMS))
 
 # --- quiet output ----------------------------------------------------------------------------------
 ifeq ($(V),1)

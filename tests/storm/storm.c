@@ -281,26 +281,39 @@ static void wait_for_rest(struct storm *s)
 		print_error("%lld jobs are left\n", e.left);
 }
 
+/* "k12 <Message-ID> k12.0@example.com,k12.2@example.com sender" */
+static void add_api_copy(struct storm *s, const char *line)
+{
+	const char *to = strstr(line, "> k");
+	size_t n, same;
+	unsigned rcpt;
+
+	if (!letter_number(line, &n, NULL) || n >= s->o->numbers.mails)
+		return;
+	for (to += to ? strlen("> ") : 0; to && sscanf(to, "k%zu.%u", &same, &rcpt) == 2; to++) {
+		s->records[n].copies[rcpt % LETTER_MAX_RCPTS]++;
+		to += strcspn(to, ", ");
+		if (*to != ',')
+			break;
+	}
+}
+
 /* What the HTTP API has seen goes to the records, too. */
 static void add_api_host(struct storm *s)
 {
 	struct tally *tally = http_server_tally(s->api_host);
-	char *fates = http_server_read(s->api_host, "fates"), *rest = fates, *line;
+	char *taken = http_server_read(s->api_host, "taken"), *rest = taken, *line;
+	char *fates = http_server_read(s->api_host, "fates");
 
+	while ((line = strsep(&rest, "\n")) != NULL)
+		add_api_copy(s, line);
 	for (size_t n = 0; n < s->o->numbers.mails; n++) {
-		struct letter_record *r = &s->records[n];
-		struct letter l;
 		char key[32];
-		size_t copies;
 
 		snprintf(key, sizeof(key), "k%zu", n);
-		copies = tally_copies(tally, key);
-		letter_read(&l, s->o->numbers.seed, n);
-		for (unsigned i = 0; i < l.n_rcpts; i++)
-			r->copies[i] = (uint8_t)(r->copies[i] + copies);
-		r->ids_differ = r->ids_differ || tally_ids(tally, key) > 1;
+		s->records[n].ids_differ = s->records[n].ids_differ || tally_ids(tally, key) > 1;
 	}
-	while ((line = strsep(&rest, "\n")) != NULL) {
+	for (rest = fates; (line = strsep(&rest, "\n")) != NULL;) {
 		const char *fate;
 		size_t n;
 
@@ -308,6 +321,7 @@ static void add_api_host(struct storm *s)
 		    strcmp(fate, " ok") != 0)
 			letter_harmed(&s->records[n], true);
 	}
+	free(taken);
 	free(fates);
 	tally_free(tally);
 }
