@@ -69,7 +69,7 @@ function pretty(payload) {
 }
 
 function onePage(main, id) {
-	const place = el('div');
+	const place = el('div', {class: 'stack'});
 
 	function draw(letter) {
 		const steps = timeline(), buttons = el('div', {class: 'actions'});

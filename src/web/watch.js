@@ -93,8 +93,11 @@ export function watchList() {
 		bar.max = Math.max(1, watched.length);
 		bar.value = settled.length;
 		/* a screen reader is told when it is over, and not of each mail */
-		setText(words, settled.length === watched.length && watched.length > 0 ? `All ${count(watched.length)} settled: ${parts.join(', ')}.` : '');
-		setText(more, `${count(settled.length)} of ${count(watched.length)} settled${parts.length ? `: ${parts.join(', ')}` : ''}.${watched.length > SHOWN ? ` The last ${SHOWN} are shown.` : ''}`);
+		const over = settled.length === watched.length && watched.length > 0;
+		const so_far = over ? '' : `${count(settled.length)} of ${count(watched.length)} settled${parts.length ? `: ${parts.join(', ')}` : ''}. `;
+
+		setText(words, over ? `All ${count(watched.length)} settled: ${parts.join(', ')}.` : '');
+		setText(more, `${so_far}${watched.length > SHOWN ? `The last ${SHOWN} are shown.` : ''}`);
 		update(watched.slice(0, SHOWN));
 	}
 
