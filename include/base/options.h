@@ -10,7 +10,7 @@
  * PROVIDER_<NAME> (NAME in upper case, every character that is not A-Z 0-9 as _) are the
  * providers' DSNs; they are looked up by options_provider_dsn with the same rules.
  * An unknown flag, and an unknown name in .env that begins with the same word as one of ours (REDIS_)
- * or is nearly one of ours, stop the start. */
+ * or is nearly one of ours, stop the start; OTEL_… do not, for that standard has more of them than we know. */
 #ifndef BASE_OPTIONS_H
 #define BASE_OPTIONS_H
 

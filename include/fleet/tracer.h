@@ -1,6 +1,6 @@
 /* tracer.h - the spans of this process on their way to the collector: OTLP over HTTP, in JSON (provider/otlp.h).
  *
- * A span is written once, into the batch that is being filled. A batch goes when it is full, or
+ * A span is written once, into the batch that is being filled. A batch goes when it or the queue is full, or
  * OTEL_BSP_SCHEDULE_DELAY after its first span; one at a time. What waits is bounded (OTEL_BSP_MAX_QUEUE_SIZE spans,
  * TRACER_MAX_BYTES): what comes while that is full is dropped and counted, so that mail never waits for a collector.
  *

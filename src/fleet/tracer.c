@@ -307,7 +307,8 @@ void tracer_end(struct tracer *t, const char *error)
 	b->n++;
 	t->n++;
 	t->bytes += n;
-	if (b->n >= (size_t)t->options->bsp_batch || b->body.len >= TRACER_MAX_BATCH)
+	if (b->n >= (size_t)t->options->bsp_batch || t->n >= (size_t)t->options->bsp_queue ||
+	    b->body.len >= TRACER_MAX_BATCH)
 		seal(t);
 }
 

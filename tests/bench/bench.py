@@ -97,6 +97,24 @@ class Bench:
             total += (self.redis.cpu() - cpu) / n * 1e6
         return total
 
+    def traces(self):
+        """With every mail traced and without, in turn; and where the collector is away."""
+        n = self.options.mails
+        collector = lab.Collector()
+        ways = {"off": {}, "on": {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url},
+                "away": {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:%d" % lab.free_port()}}
+        results = {way: [] for way in ways}
+        for _ in range(self.options.rounds):
+            for way, settings in ways.items():
+                self.redis.empty()
+                self.push(n, 600)
+                results[way].append(self.deliver(RECORD, n, no_proxy="127.0.0.1", **settings))
+        collector.stop()
+        for way, what in (("on", "all mails traced"), ("away", "the same, no collector")):
+            for name, of, target in (("rate", "mails/s", "≥ 0.95"), ("cpu", "the worker's CPU", "")):
+                self.say("%s, to none: %s" % (what, of),
+                         lab.median(a[name] / b[name] for a, b in zip(results[way], results["off"])), "times", target)
+
     def memory(self):
         n = self.options.mails
         self.redis.empty()
@@ -288,7 +306,7 @@ class Bench:
         self.say("  ours to it", ours / rate, "times", "≥ 5")
 
     def run(self):
-        parts = ["mock", "memory", "flight", "latency", "growth", "smtp", "http"]
+        parts = ["mock", "traces", "memory", "flight", "latency", "growth", "smtp", "http"]
         if self.options.peers:
             parts.append("beside")
         for part in parts:
@@ -315,7 +333,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--peers", help="where bullmq and nodemailer are installed")
-    parser.add_argument("--only", help="of mock,memory,flight,latency,growth,smtp,http,beside")
+    parser.add_argument("--only", help="of mock,traces,memory,flight,latency,growth,smtp,http,beside")
     options = parser.parse_args()
     options.postrider = os.path.abspath(options.postrider)
     print("%d mails, medians of %d rounds; %s" % (options.mails, options.rounds, json.dumps(versions(options))))

@@ -1,5 +1,6 @@
 """What the measurements are made of: a private Redis, processes whose cost is known, medians."""
 
+import http.server
 import json
 import os
 import shutil
@@ -7,6 +8,7 @@ import socket
 import statistics
 import subprocess
 import tempfile
+import threading
 import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -137,6 +139,32 @@ class Process:
     def stop(self):
         self.child.terminate()
         return self.wait()
+
+
+class Collector:
+    """Takes traces and forgets them: in a thread, for we only wait meanwhile."""
+
+    def __init__(self):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.send_response(200)
+                self.send_header("Content-Length", "2")
+                self.end_headers()
+                self.wfile.write(b"{}")
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = "http://127.0.0.1:%d" % self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
 
 
 def until(condition, what):

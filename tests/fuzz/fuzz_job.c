@@ -10,6 +10,7 @@
 #include "mail/job.h"
 #include "mail/json.h"
 #include "mail/message.h"
+#include "mail/trace_context.h"
 #include "provider/addressees.h"
 #include "provider/mailgun.h"
 #include "provider/postmark.h"
@@ -199,6 +200,22 @@ static void check_recipients(const struct job *job)
 	mem_free(out);
 }
 
+/* What is read of a traceparent is one that others can read, and the same. */
+static void check_trace(const struct job *job)
+{
+	struct trace_context c, again;
+	char text[TRACE_PARENT_LEN + 1];
+
+	if (job->traceparent[0] == '\0')
+		return;
+	FUZZ_REQUIRE(job->names_traceparent && strlen(job->traceparent) <= TRACE_PARENT_MAX);
+	FUZZ_REQUIRE(trace_context_read(&c, job->traceparent));
+	trace_context_write(&c, text);
+	FUZZ_REQUIRE(strlen(text) == TRACE_PARENT_LEN && trace_context_read(&again, text));
+	FUZZ_REQUIRE(strcmp(c.trace_id, again.trace_id) == 0 &&
+	             strcmp(c.span_id, again.span_id) == 0 && c.sampled == again.sampled);
+}
+
 static void check_job(const struct job *job)
 {
 	char id[MESSAGE_MAX_ID];
@@ -208,6 +225,7 @@ static void check_job(const struct job *job)
 	FUZZ_REQUIRE(job->n_rcpts >= 1 && job->n_rcpts <= JOB_MAX_RECIPIENTS);
 	FUZZ_REQUIRE(job->key[0] == '\0' || job_key_valid(job->key, strlen(job->key)));
 	FUZZ_REQUIRE(job->text != NULL || job->html != NULL);
+	check_trace(job);
 	message_id(id, job->key, job);
 	FUZZ_REQUIRE(strlen(id) > 30 && fuzz_printable(id) && strpbrk(id, " ,") == NULL);
 	buf_init(&m, MAX_MESSAGE);

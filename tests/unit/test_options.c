@@ -225,7 +225,8 @@ static void test_a_misspelled_name_in_dotenv(void **state)
 {
 	(void)state;
 	write_file(".env", "PATH_OF_SOMETHING=1\nPORT=4000\nCOMPOSE_PROJECT_NAME=x\n"
-	                   "PROVIDER_ANY=mock://\nREDIS_URL_FILE=\n");
+	                   "PROVIDER_ANY=mock://\nREDIS_URL_FILE=\n"
+	                   "OTEL_EXPORTER_OTLP_PROTOCOL=http/json\n");
 	assert_loads("");
 	options_forget();
 	write_file(".env", "CONCURENCY=5\n");
