@@ -86,7 +86,12 @@ static void test_silent_collector(void **state)
 	fleet_free(f);
 }
 
-/* 500 and 404 mean no; 429 and 503 mean later, after Retry-After. */
+/* However slow the machine is. */
+#define ONE_BATCH_A_MAIL(F)                                                                        \
+	(fleet_set(F, "OTEL_BSP_SCHEDULE_DELAY=600000"),                                           \
+	 fleet_set(F, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE=4"))
+
+/* 500 and 302 mean no; 429 and 503 mean later, after Retry-After. */
 static void test_unwilling_collectors(void **state)
 {
 	static const struct {
@@ -106,7 +111,7 @@ static void test_unwilling_collectors(void **state)
 		http_server_clear(server);
 		fleet_set(f, "OTEL_EXPORTER_OTLP_ENDPOINT=%s",
 		          http_server_url(server, cases[i].behaviour, "hook"));
-		fleet_set(f, "OTEL_BSP_SCHEDULE_DELAY=200");
+		ONE_BATCH_A_MAIL(f);
 		w = fleet_worker_ready(f, NULL);
 		fleet_push(f, "mail", "");
 		http_server_wait(server, "hooks", cases[i].requests);
@@ -138,6 +143,7 @@ static void test_given_up(void **state)
 	struct process *w;
 
 	(void)state;
+	ONE_BATCH_A_MAIL(f);
 	fleet_set(f, "OTEL_BSP_EXPORT_TIMEOUT=100");
 	w = fleet_worker_ready(f, NULL);
 	fleet_push(f, "lost", "");
@@ -189,6 +195,7 @@ static void test_https(void **state)
 		f = fleet_start(NULL);
 		fleet_set(f, "OTEL_EXPORTER_OTLP_ENDPOINT=https://127.0.0.1:%d/hook",
 		          http_server_port(https));
+		fleet_set(f, "OTEL_BSP_SCHEDULE_DELAY=600000");
 		if (i != 1)
 			fleet_set(f, "OTEL_EXPORTER_OTLP_CERTIFICATE=%s", secure_ca());
 		w = deliver_beside(f, 3, NULL);
