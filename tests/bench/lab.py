@@ -98,7 +98,10 @@ class Redis:
         return int(self.info("stats")["total_reads_processed"])
 
     def memory(self):
-        """Bytes in use for keys: without the buffers of clients. (Lua's own memory is not counted in there.)"""
+        """Bytes in use for keys: without the buffers of clients, the slow log (long on a slow machine), and the
+        histograms of latency, one for each command that ever ran. (Lua's own memory is not counted in there.)"""
+        self("SLOWLOG", "RESET")
+        self("CONFIG", "RESETSTAT")
         info = self.info("memory")
         return int(info["used_memory"]) - int(info["mem_clients_normal"])
 
