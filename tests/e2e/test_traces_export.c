@@ -158,6 +158,20 @@ static void test_given_up(void **state)
 	fleet_free(f);
 }
 
+/* A queue that is smaller than a batch goes when it is full, not when the delay is over. */
+static void test_small_queue(void **state)
+{
+	struct fleet *f = span_log_fleet(server, NULL);
+
+	(void)state;
+	fleet_set(f, "OTEL_BSP_SCHEDULE_DELAY=600000");
+	fleet_set(f, "OTEL_BSP_MAX_QUEUE_SIZE=4");
+	fleet_worker(f, NULL);
+	fleet_push(f, "mail", "");
+	span_log_wait(server, "process", "mail", 1);
+	fleet_free(f);
+}
+
 /* Headers, and the last spans of a worker that ends: within its grace. */
 static void test_flushed_with_headers(void **state)
 {
@@ -239,6 +253,7 @@ int main(void)
 		cmocka_unit_test_setup(test_silent_collector, clear),
 		cmocka_unit_test_setup(test_unwilling_collectors, clear),
 		cmocka_unit_test_setup(test_given_up, clear),
+		cmocka_unit_test_setup(test_small_queue, clear),
 		cmocka_unit_test_setup(test_flushed_with_headers, clear),
 		cmocka_unit_test_setup(test_https, clear),
 		cmocka_unit_test_setup(test_settings, clear),

@@ -40,6 +40,8 @@ static void test_whole(void **state)
 	otlp_end(&o, NULL);
 	otlp_begin(&o, &child);
 	OTLP_TEXT(&o, "t", "a\"\\\n\xc3\xa4\xff");
+	OTLP_TEXT(&o, "u", "b\\c");
+	OTLP_TEXT(&o, "v", "b\x7f");
 	OTLP_TEXT(&o, "none", "");
 	OTLP_TEXT(&o, "none", NULL);
 	OTLP_WORD(&o, "w", "word");
@@ -65,6 +67,8 @@ static void test_whole(void **state)
 		"\"name\":\"deliver relay\",\"kind\":3,\"startTimeUnixNano\":\"2000000000\","
 		"\"endTimeUnixNano\":\"2000000000\",\"attributes\":["
 		"{\"key\":\"t\",\"value\":{\"stringValue\":\"a\\\"\\\\\\n\xc3\xa4\xef\xbf\xbd\"}},"
+		"{\"key\":\"u\",\"value\":{\"stringValue\":\"b\\\\c\"}},"
+		"{\"key\":\"v\",\"value\":{\"stringValue\":\"b\\u007f\"}},"
 		"{\"key\":\"w\",\"value\":{\"stringValue\":\"word\"}},"
 		"{\"key\":\"i\",\"value\":{\"intValue\":\"-9223372036854775808\"}},"
 		"{\"key\":\"j\",\"value\":{\"intValue\":\"0\"}},"
