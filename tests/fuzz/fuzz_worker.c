@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/random.h"
 #include "fleet/trial.h"
 #include "fleet/worker.h"
@@ -297,6 +298,21 @@ uint64_t random_u64(void)
 uint64_t random_below(uint64_t n)
 {
 	return random_u64() % n;
+}
+
+char *random_name(void)
+{
+	return mem_strdup("fuzzed");
+}
+
+void prng_seed(struct prng *p, uint64_t seed)
+{
+	p->s[0] = seed;
+}
+
+uint64_t prng_u64(struct prng *p)
+{
+	return p->s[0]++ * UINT64_C(0x9e3779b97f4a7c15);
 }
 
 static int64_t frozen(int clock_id)
