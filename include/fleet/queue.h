@@ -28,6 +28,7 @@
 #define QUEUE_MAX_BATCH 256
 #define QUEUE_MIN_APPETITE 8
 #define QUEUE_MAX_CLAIM_BYTES (8 * 1024 * 1024)
+#define QUEUE_HOLD_US 1000000 /* the pause after Redis has refused a write */
 #define QUEUE_POISON_AFTER 3 /* adoptions */
 
 struct queue {
@@ -61,7 +62,7 @@ struct queue {
 	struct task_list tasks; /* the oldest lease first */
 	size_t n_tasks;
 	size_t n_suspects;   /* of these; claim.lua gives no second one */
-	struct task_list settling; /* outbox of settle.lua */
+	struct task_list settling; /* settle.h's outbox */
 	size_t n_settling;
 	size_t settles_in_flight; /* tasks */
 	int64_t hold_until;  /* boot clock, µs: Redis refuses writes */
@@ -74,7 +75,6 @@ struct queue *queue_new(struct worker *w, struct ev_loop *loop, const char *name
                         struct topology *redis, struct error *err) MUST_CHECK;
 void queue_free(struct queue *q); /* frees the tasks it still has, too */
 
-void queue_settle(struct queue *q, struct task *t); /* into the outbox; t->decision says how */
 void queue_remove(struct queue *q, struct task *t); /* the claim is over */
 
 /* May it have something to take now? Not while its server is away. */

@@ -8,23 +8,15 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
-#include "fleet/timeline.h"
+#include "fleet/settle.h"
 #include "fleet/trial.h"
 #include "fleet/worker.h"
 #include "redis/script.h"
 
 #define QUEUE_BROKEN_US 5000000
-#define QUEUE_HOLD_US 1000000
 #define QUEUE_SWEEP_IDS 100
 #define QUEUE_END_TICK_US 1000 /* --drain: the first pause, doubled up to the second */
 #define QUEUE_END_MAX_TICK_US 100000
-
-static const char *const action_names[] = {
-	[SETTLE_ACK] = "ack",
-	[SETTLE_KEEP] = "keep",
-	[SETTLE_DELAY] = "delay",
-	[SETTLE_BURY] = "bury",
-};
 
 static int64_t lease_us(const struct queue *q)
 {
@@ -432,139 +424,6 @@ bool queue_hungry(const struct queue *q)
 	       (queue_due(q, now) || now >= q->tick_at);
 }
 
-/* ---- settles --------------------------------------------------------------------------------- */
-
-void queue_settle(struct queue *q, struct task *t)
-{
-	TAILQ_INSERT_TAIL(&q->settling, t, place);
-	q->n_settling++;
-}
-
-/* What this worker has put off is taken up in time, whoever else may be asleep. at: Redis's clock, ms. */
-static void queue_wake_by(struct queue *q, int64_t at)
-{
-	int64_t boot = redis_clock_to_boot(&q->clock, at);
-
-	if (q->wake_at == 0 || boot < q->wake_at)
-		q->wake_at = boot;
-}
-
-struct settle_batch {
-	struct queue *queue;
-	size_t n;
-	struct task *tasks[];
-};
-
-static enum task_verdict settled_read(const redisReply *r, bool lost)
-{
-	if (r->type == REDIS_REPLY_STRING && strcmp(r->str, "stale") == 0)
-		return VERDICT_STALE;
-	if (r->type == REDIS_REPLY_STRING && strcmp(r->str, "gone") == 0 && !lost)
-		return VERDICT_LATE; /* another has settled it */
-	return VERDICT_OK;
-}
-
-static void queue_on_settled(void *data, enum link_result result, const redisReply *reply)
-{
-	struct settle_batch *b = data;
-	struct queue *q = b->queue;
-
-	q->settles_in_flight -= b->n;
-	if (result != LINK_OK || reply->type != REDIS_REPLY_ARRAY || reply->elements != b->n) {
-		for (size_t i = b->n; i-- > 0;) {
-			b->tasks[i]->settle_lost = b->tasks[i]->settle_lost || result == LINK_LOST;
-			TAILQ_INSERT_HEAD(&q->settling, b->tasks[i], place);
-			q->n_settling++;
-		}
-		if (result != LINK_LOST && result != LINK_AGAIN) {
-			q->hold_until = clock_boot_us() + QUEUE_HOLD_US;
-			log_warn("not_settled", LOG_STR("queue", q->keys.list),
-			         LOG_INT("mails", (int64_t)b->n),
-			         LOG_STR("error", reply ? reply->str : NULL));
-		}
-		mem_free(b);
-		return;
-	}
-	for (size_t i = 0; i < b->n; i++) {
-		const redisReply *r = reply->element[i];
-		if (b->tasks[i]->decision.settle == SETTLE_DELAY)
-			queue_wake_by(q, b->tasks[i]->decision.at);
-		b->tasks[i]->verdict = settled_read(r, b->tasks[i]->settle_lost);
-		task_advance(b->tasks[i], TASK_ON_SETTLED);
-	}
-	mem_free(b);
-}
-
-/* The head of a call for the first n: its keys. */
-static void queue_add_settle_keys(struct queue *q, size_t n)
-{
-	struct command *c = &q->command;
-	size_t kept = 0, i = 0;
-	const struct task *t;
-
-	for (t = TAILQ_FIRST(&q->settling); t && i < n; t = TAILQ_NEXT(t, place), i++)
-		kept += t->decision.settle == SETTLE_KEEP;
-	script_command(c, SCRIPT_SETTLE, 6 + kept);
-	command_str(c, q->keys.jobs);
-	command_str(c, q->keys.leases);
-	command_str(c, q->keys.delayed);
-	command_str(c, q->keys.claims);
-	command_str(c, q->keys.dead);
-	command_str(c, q->keys.events);
-	i = 0;
-	for (t = TAILQ_FIRST(&q->settling); t && i < n; t = TAILQ_NEXT(t, place), i++) {
-		char *name;
-
-		if (t->decision.settle != SETTLE_KEEP)
-			continue;
-		name = queue_keys_sent(&q->keys, t->id);
-		command_str(c, name);
-		mem_free(name);
-	}
-}
-
-/* What goes with a settle: when it is due, when it died, how long it is kept; ms. */
-static int64_t queue_settle_time(const struct queue *q, const struct decision *d)
-{
-	if (d->settle == SETTLE_DELAY)
-		return d->at;
-	if (d->settle == SETTLE_KEEP)
-		return q->options->keep_sent * 1000;
-	return redis_clock_now(&q->clock);
-}
-
-static bool queue_send_settles(struct queue *q)
-{
-	size_t n = q->n_settling < QUEUE_MAX_BATCH ? q->n_settling : QUEUE_MAX_BATCH;
-	struct settle_batch *b = mem_alloc(sizeof(*b) + n * sizeof(b->tasks[0]));
-	struct command *c = &q->command;
-
-	queue_add_settle_keys(q, n);
-	command_int(c, q->options->events_max);
-	command_pack(c);
-	b->queue = q;
-	b->n = n;
-	for (size_t i = 0; i < n; i++) {
-		struct task *t = TAILQ_FIRST(&q->settling);
-		TAILQ_REMOVE(&q->settling, t, place);
-		b->tasks[i] = t;
-		command_str(c, t->id);
-		command_int(c, t->token);
-		command_str(c, action_names[t->decision.settle]);
-		command_int(c, queue_settle_time(q, &t->decision));
-		timeline_add_event(c, t);
-	}
-	command_pack_end(c);
-	q->n_settling -= n;
-	if (!topology_send(q->redis, c, 0, queue_on_settled, b)) {
-		q->settles_in_flight += n;
-		queue_on_settled(b, LINK_LOST, NULL);
-		return false;
-	}
-	q->settles_in_flight += n;
-	return true;
-}
-
 /* ---- the turn of the loop ---------------------------------------------------------------------- */
 
 static void queue_on_swept(void *data, enum link_result result, const redisReply *reply)
@@ -645,7 +504,7 @@ void queue_flush(struct queue *q, size_t slots)
 		q->tick_at = now + q->tick_us;
 	while (now >= q->hold_until && (q->n_settling >= QUEUE_MAX_BATCH ||
 	                                (q->n_settling > 0 && q->settles_in_flight == 0))) {
-		if (!queue_send_settles(q))
+		if (!settle_flush(q))
 			break;
 	}
 	if (q->sweep_at == 0)

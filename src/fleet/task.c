@@ -11,6 +11,7 @@
 #include "fleet/count.h"
 #include "fleet/gate.h"
 #include "fleet/queue.h"
+#include "fleet/settle.h"
 #include "fleet/status.h"
 #include "fleet/trace.h"
 #include "fleet/trial.h"
@@ -145,7 +146,7 @@ static void task_settle(struct task *t)
 	    t->worker->options->keep_sent > 0)
 		d->settle = SETTLE_KEEP;
 	task_set_state(t, TASK_SETTLING);
-	queue_settle(t->queue, t);
+	settle_add(t->queue, t);
 }
 
 void task_finish(struct task *t)

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "fleet/queue.h"
+#include "fleet/settle.h"
 #include "fleet/status.h"
 #include "fleet/webhook_job.h"
 #include "fleet/webhooks.h"
@@ -86,7 +87,7 @@ static void webhook_settle(struct task *t)
 	if (t->webhook->job.key && t->webhook->job.key[0] != '\0')
 		t->key = t->webhook->job.key; /* the event is about that mail */
 	task_set_state(t, TASK_SETTLING);
-	queue_settle(t->queue, t);
+	settle_add(t->queue, t);
 }
 
 /* The claim ends, nothing has happened. */
