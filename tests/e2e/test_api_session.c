@@ -13,6 +13,7 @@
 
 #include "mail/digest.h"
 #include "support/api_world.h"
+#include "support/process.h"
 #include "support/tmpdir.h"
 
 #define SESSION "/api/session"
@@ -336,6 +337,37 @@ static void test_the_page(void **state)
 	api_expect(&w->api, 404, "GET", "/web/..%2f..%2fetc%2fpasswd", NULL);
 }
 
+/* Over HTTPS the cookie goes over nothing else. */
+static void test_secure_under_https(void **state)
+{
+	struct api_world *w = api_world_begin(state);
+	char *key = tmpdir_name("key"), *cert = tmpdir_name("cert"), settings[2][512], *cookie;
+	struct api_process a;
+	struct answer *r;
+	int code;
+
+	code = process_run((const char *const[]){"openssl", "req", "-x509", "-newkey", "rsa:2048",
+	                                         "-nodes", "-keyout", key, "-out", cert, "-days",
+	                                         "2", "-subj", "/CN=127.0.0.1", "-addext",
+	                                         "subjectAltName=IP:127.0.0.1", NULL},
+	                   NULL, NULL, NULL, NULL);
+	assert_int_equal(code, 0);
+	snprintf(settings[0], sizeof(settings[0]), "TLS_KEY_FILE=%s", key);
+	snprintf(settings[1], sizeof(settings[1]), "TLS_CERT_FILE=%s", cert);
+	a = api_start(w->fleet, (const char *const[]){settings[0], settings[1], NULL});
+	a.https = true;
+	a.ca = cert;
+	r = call(&a, "POST", SESSION, "{\"key\":\"key-r\"}", NULL, OURS);
+	answer_status(r, 200);
+	cookie = answer_header(r, "Set-Cookie");
+	assert_non_null(strstr(cookie, "; Max-Age=43200; Secure"));
+	free(cookie);
+	answer_free(r);
+	fleet_end(w->fleet, a.process);
+	free(key);
+	free(cert);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -347,6 +379,7 @@ int main(void)
 		cmocka_unit_test(test_tries_are_limited),
 		cmocka_unit_test(test_bad_bodies),
 		cmocka_unit_test(test_the_page),
+		cmocka_unit_test(test_secure_under_https),
 	};
 	cmocka_set_test_filter(getenv("TEST"));
 	return cmocka_run_group_tests(tests, setup, api_world_teardown);
