@@ -184,7 +184,12 @@ static void test_two_at_once(void **state)
 	freeReplyObject(r);
 }
 
-/* PostgreSQL is killed in the middle: nothing is acknowledged meanwhile, and one line tells. */
+static bool is_writing(void *arg)
+{
+	return postgres_server_int(arg, "SELECT count(*) FROM pg_locks WHERE NOT granted") > 0;
+}
+
+/* PostgreSQL is killed in the middle of a write: nothing is acknowledged meanwhile, and one line tells. */
 static void test_postgres_restarted(void **state)
 {
 	struct archive_world *w = archive_world_begin(state);
@@ -196,12 +201,17 @@ static void test_postgres_restarted(void **state)
 	archive_world_add(w, NULL, "early", 3000);
 	archiver = archive_world_archiver(w, NULL);
 	wait_until(has_more, &p, 0);
+	/* the write that is on its way waits for this lock */
+	postgres_server_do(w->postgres, "BEGIN; LOCK TABLE " MAILS);
+	archive_world_add(w, NULL, "held", 300);
+	wait_until(is_writing, w->postgres, 0);
 	postgres_server_kill(w->postgres);
 	process_wait_line(archiver, "\"postgres_away\"", 0);
 	archive_world_add(w, NULL, "late", 3000);
 	postgres_server_run(w->postgres);
-	archive_world_wait(w, MAILS, 6000);
+	archive_world_wait(w, MAILS, 6300);
 	assert_exact(w, "early", 3000);
+	assert_exact(w, "held", 300);
 	assert_exact(w, "late", 3000);
 	assert_int_equal(process_count_lines(archiver, "\"postgres_away\""), 1);
 	assert_int_equal(process_count_lines(archiver, "\"level\":\"error\""), 0);
