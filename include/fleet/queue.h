@@ -47,6 +47,7 @@ struct queue {
 	bool draining;       /* claims nothing more */
 	bool dry;            /* the last claim came back short: nothing to take without a reason */
 	bool claiming;       /* a claim is on its way */
+	bool hungry;         /* queue_hungry, as the worker asked in this turn */
 	size_t asked;        /* for how many jobs */
 	size_t appetite;     /* for how many at most the next claim asks */
 	size_t renewing;     /* how many renewals it carries */

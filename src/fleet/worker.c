@@ -157,16 +157,6 @@ size_t worker_tasks(const struct worker *w)
 	return n;
 }
 
-/* Those that CONCURRENCY counts. */
-static size_t worker_mails(const struct worker *w)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < w->n_queues; i++)
-		n += w->queues[i]->places == 0 ? w->queues[i]->n_tasks : 0;
-	return n;
-}
-
 /* A queue with places of its own: webhooks, which mails never wait for. */
 static void worker_flush_own(struct queue *q)
 {
@@ -175,31 +165,57 @@ static void worker_flush_own(struct queue *q)
 	queue_flush(q, slots == 0 && q->doorbell.rang ? 1 : slots);
 }
 
-/* Divides the free slots among the queues that may have something, by their weights. */
+/* Places that a queue has, or has asked for. */
+static size_t places_held(const struct queue *q)
+{
+	return q->n_tasks + (q->claiming ? q->asked : 0);
+}
+
+/* Does it share the places of CONCURRENCY now? Also while its claim is on its way, or else the others would take
+ * what it leaves free in between. */
+static bool shares_places(const struct queue *q)
+{
+	return q->places == 0 && (q->hungry || (q->claiming && q->asked > 0));
+}
+
+/* Divides the places among the queues that may have something, by their weights: so that one whose mails take long does
+ * not come to have them all. Who has more than its share gets no free one. */
 static void worker_flush_queues(struct worker *w)
 {
-	size_t used = worker_mails(w), most = (size_t)w->options->concurrency;
-	size_t slots = used < most && worker_flows(w) ? most - used : 0;
+	size_t used = 0, most = (size_t)w->options->concurrency, free_slots, all;
 	long weights = 0;
 
-	for (size_t i = 0; i < w->n_queues; i++)
-		weights += w->queues[i]->places == 0 && queue_hungry(w->queues[i])
-		                   ? w->queues[i]->weight
-		                   : 0;
+	for (size_t i = 0; i < w->n_queues; i++) {
+		w->queues[i]->hungry = queue_hungry(w->queues[i]); /* asked once: time goes on */
+		used += w->queues[i]->places == 0 ? places_held(w->queues[i]) : 0;
+	}
+	free_slots = all = used < most && worker_flows(w) ? most - used : 0;
+	for (size_t i = 0; i < w->n_queues; i++) {
+		if (!shares_places(w->queues[i]))
+			continue;
+		weights += w->queues[i]->weight;
+		all += places_held(w->queues[i]);
+	}
 	for (size_t i = 0; i < w->n_queues; i++) {
 		struct queue *q = w->queues[i];
-		size_t share = 0;
+		size_t share = 0, fair, held = places_held(q);
+
 		if (q->places > 0) {
 			worker_flush_own(q);
 			continue;
 		}
-		if (weights > 0 && queue_hungry(q)) {
-			share = (slots * (size_t)q->weight + (size_t)weights - 1) / (size_t)weights;
-			slots -= share;
+		if (weights > 0 && shares_places(q)) {
+			fair = (all * (size_t)q->weight + (size_t)weights - 1) / (size_t)weights;
+			if (q->hungry)
+				share = fair > held ? fair - held : 0;
+			if (share > free_slots)
+				share = free_slots;
+			free_slots -= share;
+			all -= held + share;
 			weights -= q->weight;
 			/* What its doorbell has moved is taken even when all slots are full:
 			 * nobody else was told of it. */
-			if (share == 0 && q->doorbell.rang && worker_flows(w))
+			if (share == 0 && q->hungry && q->doorbell.rang && worker_flows(w))
 				share = 1;
 		}
 		queue_flush(q, share);
