@@ -19,7 +19,11 @@
 #define SLOW 20000 /* mails that wait */
 #define FAST 2000
 #define ROUNDS 3 /* of the slow provider, each with what the worker may have in its hands */
+#ifdef __SANITIZE_ADDRESS__
+#define FLAT ((size_t)300 << 20) /* it keeps 256 MB of what was freed */
+#else
 #define FLAT ((size_t)8 << 20)
+#endif
 
 struct scene {
 	struct fleet *fleet;
