@@ -47,6 +47,7 @@ struct harvest {
 	int64_t tries;
 	int64_t adopted_at, warned_at, lost; /* mono clock, µs; lost and not told of yet */
 	bool stopping, told;
+	bool leaving; /* the gather on its way takes nothing more, and removes the consumer */
 	struct command command;
 	ev_timer timer;
 };
@@ -274,7 +275,7 @@ static void harvest_on_gathered(void *data, enum link_result result, const redis
 	}
 	s->tries = 0;
 	harvest_clear(s);
-	if (s->stopping) {
+	if (s->leaving) {
 		harvest_end(s);
 		return;
 	}
@@ -286,7 +287,7 @@ static void harvest_on_gathered(void *data, enum link_result result, const redis
 	}
 	s->told = false;
 	s->state = HARVEST_REST;
-	harvest_sleep(s, IDLE_MS);
+	harvest_sleep(s, s->stopping ? 0 : IDLE_MS);
 }
 
 static void harvest_add_acks(struct harvest *s, struct command *c)
@@ -319,7 +320,8 @@ static void harvest_gather(struct harvest *s)
 	command_str(c, s->keys.archive);
 	command_str(c, LAG_GROUP);
 	command_str(c, a->name);
-	command_int(c, s->stopping ? 0 : BATCH);
+	s->leaving = s->stopping;
+	command_int(c, s->leaving ? 0 : BATCH);
 	command_int(c, adopt ? lease : 0);
 	harvest_add_acks(s, c);
 	s->state = HARVEST_GATHER;
