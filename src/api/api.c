@@ -186,6 +186,8 @@ static bool api_start(struct api *api, const struct topology_config *redis, stru
 /* Whoever waits for Redis is answered LINK_LOST by topology_close, and so its client. */
 static void api_end(struct api *api)
 {
+	int port = server_port(api->server);
+
 	api_unwatch(api);
 	waiters_close(&api->waiters);
 	pulse_close(&api->pulse);
@@ -201,7 +203,7 @@ static void api_end(struct api *api)
 	tracer_close(api->tracer, tracer_spare_ms(api->stop_by));
 	command_free(&api->command);
 	auth_free(&api->auth);
-	log_info("api_ended", LOG_INT("port", 0));
+	log_info("api_ended", LOG_INT("port", port));
 }
 
 bool api_run(const struct options *o, const struct queue_set *queues, struct error *err)
