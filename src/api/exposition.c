@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "provider/jsonw.h"
+#include "base/jsonw.h"
 
 #define MAX_NUMBER 40
 

@@ -3,12 +3,11 @@
 #include "api/ack.h"
 #include "api/api.h"
 #include "api/assets.h"
-#include "api/json.h"
 #include "api/media.h"
 #include "api/route.h"
 #include "base/clock.h"
+#include "base/jsonw.h"
 #include "base/mem.h"
-#include "provider/jsonw.h"
 
 #define PROBE_LIFE_MS 10000
 #define READY_LIFE_US 500000

@@ -5,13 +5,12 @@
 #include <string.h>
 
 #include "api/api.h"
-#include "api/json.h"
 #include "api/lookup.h"
+#include "base/jsonw.h"
 #include "base/mem.h"
 #include "base/number.h"
 #include "base/utf8.h"
 #include "fleet/dead_walk.h"
-#include "provider/jsonw.h"
 
 #define LIST_LIMIT 50
 #define MAX_PART ((size_t)1 << 20)
@@ -57,15 +56,15 @@ static void write_letter(struct buf *out, const struct dead_letter *d)
 {
 	jsonw_pair(out, "id", d->id);
 	jsonw_pair(out, "queue", d->queue->list);
-	json_text_or_null(out, "idempotencyKey", d->key);
-	json_time(out, "deadAt", d->dead_at);
-	json_text_or_null(out, "error", d->mail.error);
-	json_int(out, "payloadBytes", (int64_t)d->payload_len);
+	jsonw_pair_or_null(out, "idempotencyKey", d->key);
+	jsonw_pair_time(out, "deadAt", d->dead_at);
+	jsonw_pair_or_null(out, "error", d->mail.error);
+	jsonw_pair_int(out, "payloadBytes", (int64_t)d->payload_len);
 	jsonw_key(out, "mail");
 	if (d->mail.found)
 		lookup_write(out, &d->mail);
 	else
-		buf_add_str(out, "null");
+		jsonw_null(out);
 }
 
 static void on_listed(struct dead_letter *d, const char *why, void *data)
@@ -92,10 +91,10 @@ static void on_shown(struct dead_letter *d, const char *why, void *data)
 	if (d->payload != NULL)
 		jsonw_strn(out, d->payload, d->payload_len);
 	else
-		buf_add_str(out, "null");
-	json_bool(out, "payloadExact",
-	          d->payload != NULL && utf8_valid(d->payload, d->payload_len) &&
-	                  memchr(d->payload, '\0', d->payload_len) == NULL);
+		jsonw_null(out);
+	jsonw_pair_bool(out, "payloadExact",
+	                d->payload != NULL && utf8_valid(d->payload, d->payload_len) &&
+	                        memchr(d->payload, '\0', d->payload_len) == NULL);
 	jsonw_close(out, '}');
 	l->n++;
 }
@@ -189,9 +188,9 @@ static void on_list_done(void *data, enum link_result result)
 	if (result == LINK_OK) {
 		snprintf(next, sizeof(next), "%zu:%" PRId64 ":%zu", p->queue, p->at, p->skip);
 		jsonw_close(&r->out, ']');
-		json_text_or_null(&r->out, "next", l->walk.more ? next : NULL);
-		json_int(&r->out, "examined", (int64_t)l->walk.seen);
-		json_time(&r->out, "timestamp", l->walk.now);
+		jsonw_pair_or_null(&r->out, "next", l->walk.more ? next : NULL);
+		jsonw_pair_int(&r->out, "examined", (int64_t)l->walk.seen);
+		jsonw_pair_time(&r->out, "timestamp", l->walk.now);
 		jsonw_close(&r->out, '}');
 		request_answer(r, 200);
 	} else {
@@ -251,8 +250,8 @@ static void on_taken(struct dead_letter *d, const char *why, void *data)
 	jsonw_open(out, '{');
 	jsonw_pair(out, "id", d->id);
 	jsonw_pair(out, "queue", d->queue->list);
-	json_text_or_null(out, "idempotencyKey", d->key);
-	json_text_or_null(out, "status", d->mail.status);
+	jsonw_pair_or_null(out, "idempotencyKey", d->key);
+	jsonw_pair_or_null(out, "status", d->mail.status);
 	if (why != NULL)
 		jsonw_pair(out, "reason", why);
 	jsonw_close(out, '}');
@@ -326,7 +325,7 @@ static void take(struct request *r, enum dead_action action)
 		return;
 	}
 	jsonw_open(&r->out, '{');
-	json_bool(&r->out, "dryRun", l->walk.dry);
+	jsonw_pair_bool(&r->out, "dryRun", l->walk.dry);
 	jsonw_key(&r->out, action == DEAD_WALK_DROP ? "dropped" : "retried");
 	jsonw_open(&r->out, '[');
 	l->walk.action = action;

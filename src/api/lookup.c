@@ -3,10 +3,9 @@
 #include <string.h>
 
 #include "api/api.h"
-#include "api/json.h"
 #include "archive/finder.h"
+#include "base/jsonw.h"
 #include "base/mem.h"
-#include "provider/jsonw.h"
 #include "redis/keys.h"
 
 /* --- the status --------------------------------------------------------------------------------------------- */
@@ -19,12 +18,12 @@ static void write_timeline(struct buf *out, const struct mail_view *v)
 		const struct mail_view_attempt *a = &v->timeline[i];
 
 		jsonw_open(out, '{');
-		json_int(out, a->late ? "lateToken" : "attempt", a->n);
+		jsonw_pair_int(out, a->late ? "lateToken" : "attempt", a->n);
 		jsonw_pair(out, "provider", a->provider);
 		jsonw_pair(out, "outcome", a->outcome);
 		jsonw_pair(out, "code", a->code);
 		if (a->ms >= 0) { /* else the line was cut before it */
-			json_int(out, "ms", a->ms);
+			jsonw_pair_int(out, "ms", a->ms);
 			jsonw_pair(out, "text", a->text);
 		}
 		jsonw_close(out, '}');
@@ -35,23 +34,23 @@ static void write_timeline(struct buf *out, const struct mail_view *v)
 void lookup_write(struct buf *out, const struct mail_view *v)
 {
 	jsonw_open(out, '{');
-	json_bool(out, "found", true);
+	jsonw_pair_bool(out, "found", true);
 	jsonw_pair(out, "idempotencyKey", v->key);
-	json_text_or_null(out, "status", v->status);
-	json_text_or_null(out, "to", v->to);
-	json_text_or_null(out, "subject", v->subject);
-	json_text_or_null(out, "provider", v->provider);
-	json_int(out, "attempts", v->attempts);
-	json_text_or_null(out, "messageId", v->message_id);
-	json_time(out, "createdAt", v->created_at);
-	json_time(out, "updatedAt", v->updated_at);
+	jsonw_pair_or_null(out, "status", v->status);
+	jsonw_pair_or_null(out, "to", v->to);
+	jsonw_pair_or_null(out, "subject", v->subject);
+	jsonw_pair_or_null(out, "provider", v->provider);
+	jsonw_pair_int(out, "attempts", v->attempts);
+	jsonw_pair_or_null(out, "messageId", v->message_id);
+	jsonw_pair_time(out, "createdAt", v->created_at);
+	jsonw_pair_time(out, "updatedAt", v->updated_at);
 	if (v->next_attempt_at > 0)
-		json_time(out, "nextAttemptAt", v->next_attempt_at);
+		jsonw_pair_time(out, "nextAttemptAt", v->next_attempt_at);
 	jsonw_pair_if(out, "error", v->error);
 	jsonw_pair_if(out, "recipients", v->recipients);
-	json_int(out, "duplicates", v->duplicates);
+	jsonw_pair_int(out, "duplicates", v->duplicates);
 	if (v->archived)
-		json_bool(out, "archived", true);
+		jsonw_pair_bool(out, "archived", true);
 	write_timeline(out, v);
 	jsonw_close(out, '}');
 }

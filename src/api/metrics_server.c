@@ -5,9 +5,9 @@
 #include "api/metrics.h"
 #include "api/route.h"
 #include "base/clock.h"
+#include "base/jsonw.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "provider/jsonw.h"
 
 #define AGAIN_S 5.
 #define NOBODY_POSTS 1024 /* bytes of a body that is not wanted anyway */

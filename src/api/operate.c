@@ -4,12 +4,11 @@
 #include <string.h>
 
 #include "api/api.h"
-#include "api/json.h"
 #include "api/look.h"
+#include "base/jsonw.h"
 #include "base/mem.h"
 #include "fleet/control.h"
 #include "fleet/permit.h"
-#include "provider/jsonw.h"
 #include "redis/keys.h"
 #include "redis/script.h"
 #include "redis/value.h"
@@ -33,10 +32,10 @@ static void on_cancelled(void *data, enum link_result result, const redisReply *
 		request_problem(r, 409, NULL, text);
 	} else {
 		jsonw_open(&r->out, '{');
-		json_bool(&r->out, "success", true);
+		jsonw_pair_bool(&r->out, "success", true);
 		jsonw_pair(&r->out, "status", "cancelled");
 		jsonw_pair(&r->out, "idempotencyKey", r->param);
-		json_now(&r->out, "timestamp");
+		jsonw_pair_now(&r->out, "timestamp");
 		jsonw_close(&r->out, '}');
 		request_answer(r, 200);
 	}
@@ -80,7 +79,7 @@ static void reset_step(struct reset *s)
 			snprintf(text, sizeof(text), "Circuit breaker for %s has been reset",
 			         provider);
 		jsonw_open(&r->out, '{');
-		json_bool(&r->out, "success", true);
+		jsonw_pair_bool(&r->out, "success", true);
 		jsonw_pair(&r->out, "message", text);
 		jsonw_close(&r->out, '}');
 		request_answer(r, 200);

@@ -5,11 +5,10 @@
 #include <string.h>
 
 #include "api/api.h"
-#include "api/json.h"
 #include "api/look.h"
 #include "base/clock.h"
+#include "base/jsonw.h"
 #include "base/mem.h"
-#include "provider/jsonw.h"
 
 #define MAX_PROBLEMS 65536
 
@@ -107,10 +106,10 @@ void overview_write_breaker(struct buf *out, const struct survey_provider *p)
 {
 	jsonw_open(out, '{');
 	jsonw_pair(out, "state", breaker_name(p));
-	json_int(out, "failures", p->failures);
-	json_int(out, "opened", p->opened);
-	json_text_or_null(out, "reason", survey_provider_closed(p) ? NULL : p->reason);
-	json_int_or_null(out, "probeInMs", p->probe_ms);
+	jsonw_pair_int(out, "failures", p->failures);
+	jsonw_pair_int(out, "opened", p->opened);
+	jsonw_pair_or_null(out, "reason", survey_provider_closed(p) ? NULL : p->reason);
+	jsonw_pair_int_or_null(out, "probeInMs", p->probe_ms);
 	jsonw_close(out, '}');
 }
 
@@ -134,10 +133,10 @@ static void write_providers(const struct survey *s, struct buf *out)
 
 		jsonw_open(out, '{');
 		jsonw_pair(out, "name", p->name);
-		json_bool(out, "available", provider_fault(p) == NULL);
-		json_text_or_null(out, "reason", provider_fault(p));
-		json_bool(out, "paused", p->paused);
-		json_int_or_null(out, "throttledMs", p->pause_ms);
+		jsonw_pair_bool(out, "available", provider_fault(p) == NULL);
+		jsonw_pair_or_null(out, "reason", provider_fault(p));
+		jsonw_pair_bool(out, "paused", p->paused);
+		jsonw_pair_int_or_null(out, "throttledMs", p->pause_ms);
 		jsonw_close(out, '}');
 	}
 	jsonw_close(out, ']');
@@ -147,20 +146,20 @@ static void write_queue(const struct survey_queue *q, struct buf *out)
 {
 	jsonw_open(out, '{');
 	jsonw_pair(out, "name", q->keys->list);
-	json_bool(out, "paused", q->paused);
+	jsonw_pair_bool(out, "paused", q->paused);
 	if (q->error != NULL) {
 		jsonw_pair(out, "error", q->error);
 		jsonw_close(out, '}');
 		return;
 	}
-	json_int(out, "depth", q->depth);
-	json_int(out, "inFlight", q->in_flight);
-	json_int(out, "delayed", q->delayed);
-	json_int(out, "dead", q->dead);
-	json_int_or_null(out, "oldestMs", q->oldest_ms);
-	json_int_or_null(out, "nextDueMs", q->next_due_ms);
-	json_int_or_null(out, "oldestDeadMs", q->oldest_dead_ms);
-	json_int_or_null(out, "lastClaimMs", q->last_claim_ms);
+	jsonw_pair_int(out, "depth", q->depth);
+	jsonw_pair_int(out, "inFlight", q->in_flight);
+	jsonw_pair_int(out, "delayed", q->delayed);
+	jsonw_pair_int(out, "dead", q->dead);
+	jsonw_pair_int_or_null(out, "oldestMs", q->oldest_ms);
+	jsonw_pair_int_or_null(out, "nextDueMs", q->next_due_ms);
+	jsonw_pair_int_or_null(out, "oldestDeadMs", q->oldest_dead_ms);
+	jsonw_pair_int_or_null(out, "lastClaimMs", q->last_claim_ms);
 	jsonw_close(out, '}');
 }
 
@@ -179,8 +178,8 @@ static void write_head(struct request *r, enum health health, struct buf *proble
 	struct buf *out = &r->out;
 
 	jsonw_pair(out, "status", health_names[health]);
-	json_now(out, "timestamp");
-	json_real(out, "uptime", (double)(clock_mono_us() - r->api->started_at) / 1e6);
+	jsonw_pair_now(out, "timestamp");
+	jsonw_pair_real(out, "uptime", (double)(clock_mono_us() - r->api->started_at) / 1e6);
 	jsonw_close(problems, ']');
 	jsonw_key(out, "problems");
 	buf_add(out, problems->data, problems->len);
@@ -204,7 +203,7 @@ void overview_write(struct buf *out, enum link_result result, const struct surve
 	jsonw_key(out, "problems");
 	buf_add(out, problems.data, problems.len);
 	write_queues(s, out);
-	json_int(out, "workers", (int64_t)s->n_workers);
+	jsonw_pair_int(out, "workers", (int64_t)s->n_workers);
 	buf_free(&problems);
 }
 
@@ -238,7 +237,7 @@ static void on_breakers(struct request *r, enum link_result result, const struct
 	}
 	jsonw_open(&r->out, '{');
 	write_breakers(s, &r->out);
-	json_now(&r->out, "timestamp");
+	jsonw_pair_now(&r->out, "timestamp");
 	jsonw_close(&r->out, '}');
 	request_answer(r, 200);
 }
@@ -256,8 +255,8 @@ static void on_queues(struct request *r, enum link_result result, const struct s
 	}
 	jsonw_open(&r->out, '{');
 	write_queues(s, &r->out);
-	json_int(&r->out, "workers", (int64_t)s->n_workers);
-	json_time(&r->out, "timestamp", s->now);
+	jsonw_pair_int(&r->out, "workers", (int64_t)s->n_workers);
+	jsonw_pair_time(&r->out, "timestamp", s->now);
 	jsonw_close(&r->out, '}');
 	request_answer(r, 200);
 }
@@ -310,14 +309,14 @@ static void write_redis(const struct request *r, enum link_result result,
 	topology_stats(r->api->redis, &stats);
 	jsonw_key(out, "redis");
 	jsonw_open(out, '{');
-	json_bool(out, "connected", result == LINK_OK);
-	json_text_or_null(out, "version", info->version);
-	json_int_or_null(out, "usedMemory", info->answered ? info->used : -1);
-	json_int_or_null(out, "maxMemory", info->answered ? info->limit : -1);
-	json_text_or_null(out, "maxMemoryPolicy", info->policy);
-	json_int(out, "commands", (int64_t)stats.commands);
-	json_int(out, "errors", (int64_t)stats.errors);
-	json_int(out, "reconnects", (int64_t)stats.reconnects);
+	jsonw_pair_bool(out, "connected", result == LINK_OK);
+	jsonw_pair_or_null(out, "version", info->version);
+	jsonw_pair_int_or_null(out, "usedMemory", info->answered ? info->used : -1);
+	jsonw_pair_int_or_null(out, "maxMemory", info->answered ? info->limit : -1);
+	jsonw_pair_or_null(out, "maxMemoryPolicy", info->policy);
+	jsonw_pair_int(out, "commands", (int64_t)stats.commands);
+	jsonw_pair_int(out, "errors", (int64_t)stats.errors);
+	jsonw_pair_int(out, "reconnects", (int64_t)stats.reconnects);
 	jsonw_close(out, '}');
 }
 
@@ -325,9 +324,9 @@ static void write_limiter(const struct options *o, struct buf *out)
 {
 	jsonw_key(out, "rateLimiter");
 	jsonw_open(out, '{');
-	json_bool(out, "enabled", o->rate_limit_max > 0);
-	json_int(out, "maxRequests", o->rate_limit_max);
-	json_int(out, "windowMs", o->rate_limit_window);
+	jsonw_pair_bool(out, "enabled", o->rate_limit_max > 0);
+	jsonw_pair_int(out, "maxRequests", o->rate_limit_max);
+	jsonw_pair_int(out, "windowMs", o->rate_limit_window);
 	jsonw_close(out, '}');
 }
 
@@ -348,7 +347,7 @@ static void on_detailed(struct request *r, enum link_result result, const struct
 	write_breakers(s, out);
 	write_queues(s, out);
 	write_limiter(r->api->options, out);
-	json_int(out, "workers", (int64_t)s->n_workers);
+	jsonw_pair_int(out, "workers", (int64_t)s->n_workers);
 	write_redis(r, result, info, out);
 	answer_health(r, health);
 	buf_free(&problems);

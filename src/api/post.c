@@ -6,13 +6,12 @@
 #include <string.h>
 
 #include "api/api.h"
-#include "api/json.h"
+#include "base/jsonw.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "fleet/timeline.h"
 #include "mail/job.h"
 #include "mail/json.h"
-#include "provider/jsonw.h"
 #include "redis/value.h"
 
 #define KEY_NAME "idempotencyKey"
@@ -426,24 +425,24 @@ void post_write(const struct post *p, struct buf *out)
 	const char *status = *p->status != '\0' ? p->status : "queued";
 
 	jsonw_open(out, '{');
-	json_bool(out, "success", !has_failed(status));
+	jsonw_pair_bool(out, "success", !has_failed(status));
 	jsonw_pair(out, "status", status);
 	jsonw_pair(out, "jobId", p->key);
-	json_text_or_null(out, "messageId",
-	                  *p->provider_id != '\0' ? p->provider_id : p->message_id);
+	jsonw_pair_or_null(out, "messageId",
+	                   *p->provider_id != '\0' ? p->provider_id : p->message_id);
 	jsonw_pair(out, "idempotencyKey", p->key);
 	jsonw_key(out, "statusUrl");
 	buf_add_str(out, "\"" STATUS_URL);
 	add_path(out, p->key);
 	buf_add_char(out, '"');
 	if (*p->status != '\0') {
-		json_text_or_null(out, "provider", p->provider);
-		json_int(out, "attempts", p->attempts);
-		json_time(out, "createdAt", p->created_at);
-		json_time(out, "updatedAt", p->updated_at);
+		jsonw_pair_or_null(out, "provider", p->provider);
+		jsonw_pair_int(out, "attempts", p->attempts);
+		jsonw_pair_time(out, "createdAt", p->created_at);
+		jsonw_pair_time(out, "updatedAt", p->updated_at);
 		jsonw_pair_if(out, "error", p->error);
 	}
-	json_now(out, "timestamp");
+	jsonw_pair_now(out, "timestamp");
 	jsonw_close(out, '}');
 }
 

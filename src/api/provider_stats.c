@@ -2,18 +2,17 @@
 
 #include <math.h>
 
-#include "api/json.h"
 #include "api/look.h"
 #include "api/overview.h"
+#include "base/jsonw.h"
 #include "fleet/stats.h"
-#include "provider/jsonw.h"
 
 static void write_group(struct buf *out, const char *name, enum stats_group g, const int64_t *cells)
 {
 	jsonw_key(out, name);
 	jsonw_open(out, '{');
 	for (size_t i = 0; i < stats_labels(g); i++)
-		json_int(out, stats_label(g, i), cells[stats_at(g) + i]);
+		jsonw_pair_int(out, stats_label(g, i), cells[stats_at(g) + i]);
 	jsonw_close(out, '}');
 }
 
@@ -24,13 +23,13 @@ static void write_rates(struct buf *out, const int64_t *attempts)
 
 	for (int i = 0; i < OUTCOME_N; i++)
 		failed += i == OUTCOME_SENT || i == OUTCOME_THROTTLED ? 0 : attempts[i];
-	json_int(out, "sent", sent);
-	json_int(out, "failed", failed);
-	json_int(out, "throttled", attempts[OUTCOME_THROTTLED]);
-	json_real(out, "successRate",
-	          sent + failed > 0 ? (double)sent / (double)(sent + failed) : NAN);
-	json_real(out, "failureRate",
-	          sent + failed > 0 ? (double)failed / (double)(sent + failed) : NAN);
+	jsonw_pair_int(out, "sent", sent);
+	jsonw_pair_int(out, "failed", failed);
+	jsonw_pair_int(out, "throttled", attempts[OUTCOME_THROTTLED]);
+	jsonw_pair_real(out, "successRate",
+	                sent + failed > 0 ? (double)sent / (double)(sent + failed) : NAN);
+	jsonw_pair_real(out, "failureRate",
+	                sent + failed > 0 ? (double)failed / (double)(sent + failed) : NAN);
 }
 
 static void write_latency(struct buf *out, const int64_t *slots)
@@ -43,11 +42,12 @@ static void write_latency(struct buf *out, const int64_t *slots)
 
 	jsonw_key(out, "latency");
 	jsonw_open(out, '{');
-	json_int(out, "count", n);
-	json_real(out, "meanMs", n > 0 ? (double)slots[HISTOGRAM_SUM] / 1000 / (double)n : NAN);
+	jsonw_pair_int(out, "count", n);
+	jsonw_pair_real(out, "meanMs",
+	                n > 0 ? (double)slots[HISTOGRAM_SUM] / 1000 / (double)n : NAN);
 	for (size_t i = 0; i < sizeof(quantiles) / sizeof(quantiles[0]); i++)
-		json_real(out, quantiles[i].name,
-		          n > 0 ? histogram_quantile_ms(slots, quantiles[i].q) : NAN);
+		jsonw_pair_real(out, quantiles[i].name,
+		                n > 0 ? histogram_quantile_ms(slots, quantiles[i].q) : NAN);
 	jsonw_close(out, '}');
 }
 
@@ -55,13 +55,13 @@ static void write_bucket(struct buf *out, const struct survey *s, const struct s
 {
 	jsonw_key(out, "bucket");
 	if (p->interval_us <= 0) {
-		buf_add_str(out, "null");
+		jsonw_null(out);
 		return;
 	}
 	jsonw_open(out, '{');
-	json_real(out, "ratePerSecond", 1e6 / (double)p->interval_us);
-	json_int(out, "capacity", p->burst);
-	json_int(out, "tokens", survey_provider_tokens(s, p));
+	jsonw_pair_real(out, "ratePerSecond", 1e6 / (double)p->interval_us);
+	jsonw_pair_int(out, "capacity", p->burst);
+	jsonw_pair_int(out, "tokens", survey_provider_tokens(s, p));
 	jsonw_close(out, '}');
 }
 
@@ -76,8 +76,8 @@ void provider_stats_write(struct buf *out, const struct survey *s, const struct 
 	jsonw_key(out, "breaker");
 	overview_write_breaker(out, p);
 	write_bucket(out, s, p);
-	json_bool(out, "paused", p->paused);
-	json_int_or_null(out, "throttledMs", p->pause_ms);
+	jsonw_pair_bool(out, "paused", p->paused);
+	jsonw_pair_int_or_null(out, "throttledMs", p->pause_ms);
 	jsonw_close(out, '}');
 }
 
@@ -95,7 +95,7 @@ static void on_look(struct request *r, enum link_result result, const struct sur
 	for (size_t i = 0; i < s->n_providers; i++)
 		provider_stats_write(out, s, &s->providers[i]);
 	jsonw_close(out, ']');
-	json_time(out, "timestamp", s->now);
+	jsonw_pair_time(out, "timestamp", s->now);
 	jsonw_close(out, '}');
 	request_answer(r, 200);
 }

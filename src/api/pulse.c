@@ -1,16 +1,15 @@
 #include "api/pulse.h"
 
 #include "api/api.h"
-#include "api/json.h"
 #include "api/look.h"
 #include "api/overview.h"
 #include "api/provider_stats.h"
 #include "api/stream.h"
 #include "base/clock.h"
+#include "base/jsonw.h"
 #include "base/mem.h"
 #include "base/number.h"
 #include "fleet/histogram.h"
-#include "provider/jsonw.h"
 
 #define MAX_EVENT ((size_t)2 << 20)
 
@@ -63,10 +62,8 @@ static void write_slots(struct buf *out, const char *name, const int64_t *slots)
 {
 	jsonw_key(out, name);
 	jsonw_open(out, '[');
-	for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
-		buf_add_str(out, i > 0 ? "," : "");
-		buf_add_int(out, slots[i]);
-	}
+	for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+		jsonw_int(out, slots[i]);
 	jsonw_close(out, ']');
 }
 
@@ -84,10 +81,10 @@ static void write_totals(struct buf *out, const struct pulse_sample *t)
 {
 	jsonw_key(out, "totals");
 	jsonw_open(out, '{');
-	json_int(out, "sent", t->sent);
-	json_int(out, "failed", t->failed);
-	json_int(out, "held", t->held);
-	json_int(out, "retried", t->retried);
+	jsonw_pair_int(out, "sent", t->sent);
+	jsonw_pair_int(out, "failed", t->failed);
+	jsonw_pair_int(out, "held", t->held);
+	jsonw_pair_int(out, "retried", t->retried);
 	jsonw_close(out, '}');
 }
 
@@ -98,12 +95,12 @@ static void write_last_error(struct buf *out, const struct pulse *p,
 
 	jsonw_key(out, "lastError");
 	if (e == NULL) {
-		buf_add_str(out, "null");
+		jsonw_null(out);
 		return;
 	}
 	jsonw_open(out, '{');
 	jsonw_pair(out, "code", e->code);
-	json_time(out, "at", e->at);
+	jsonw_pair_time(out, "at", e->at);
 	jsonw_close(out, '}');
 }
 
@@ -118,7 +115,7 @@ static void write_providers(struct buf *out, const struct pulse *pulse, const st
 		jsonw_key(out, "stats");
 		provider_stats_write(out, s, p);
 		write_slots(out, "call", p->counts + stats_at(STATS_CALL));
-		json_int_or_null(out, "weight", p->weight);
+		jsonw_pair_int_or_null(out, "weight", p->weight);
 		write_last_error(out, pulse, p);
 		jsonw_close(out, '}');
 	}
@@ -129,17 +126,15 @@ static void write_event(struct buf *out, const struct pulse *p, enum link_result
                         const struct survey *s, const struct pulse_sample *sample)
 {
 	jsonw_open(out, '{');
-	json_int(out, "at", result == LINK_OK ? s->now : clock_wall_ms());
-	json_bool(out, "redis", result == LINK_OK);
+	jsonw_pair_int(out, "at", result == LINK_OK ? s->now : clock_wall_ms());
+	jsonw_pair_bool(out, "redis", result == LINK_OK);
 	overview_write(out, result, s);
 	if (result == LINK_OK) {
 		write_totals(out, sample);
 		jsonw_key(out, "bounds");
 		jsonw_open(out, '[');
-		for (size_t i = 0; i < HISTOGRAM_BOUNDS; i++) {
-			buf_add_str(out, i > 0 ? "," : "");
-			buf_add_int(out, histogram_bounds_ms[i]);
-		}
+		for (size_t i = 0; i < HISTOGRAM_BOUNDS; i++)
+			jsonw_int(out, histogram_bounds_ms[i]);
 		jsonw_close(out, ']');
 		write_histogram(out, "wait", s, STATS_WAIT);
 		write_histogram(out, "total", s, STATS_TOTAL);
@@ -160,10 +155,8 @@ static void send_history(const struct pulse *p, struct stream *stream)
 		const int64_t values[] = {s->at, s->sent, s->failed, s->held, s->retried};
 
 		jsonw_open(&out, '[');
-		for (size_t v = 0; v < sizeof(values) / sizeof(values[0]); v++) {
-			buf_add_str(&out, v > 0 ? "," : "");
-			buf_add_int(&out, values[v]);
-		}
+		for (size_t v = 0; v < sizeof(values) / sizeof(values[0]); v++)
+			jsonw_int(&out, values[v]);
 		jsonw_close(&out, ']');
 	}
 	jsonw_close(&out, ']');

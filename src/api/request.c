@@ -8,10 +8,10 @@
 
 #include "api/api.h"
 #include "api/server.h"
+#include "base/jsonw.h"
 #include "base/mem.h"
 #include "base/random.h"
 #include "mail/json.h"
-#include "provider/jsonw.h"
 
 #define RETRY_AFTER_SPREAD_S 4
 
@@ -150,8 +150,7 @@ static void open_problem(struct request *r, int status, const char *type, const 
 	jsonw_open(&r->out, '{');
 	jsonw_pair(&r->out, "type", type);
 	jsonw_pair(&r->out, "title", title);
-	jsonw_key(&r->out, "status");
-	buf_add_int(&r->out, status);
+	jsonw_pair_int(&r->out, "status", status);
 	jsonw_pair(&r->out, "detail", message);
 	jsonw_pair(&r->out, "error", title);
 	jsonw_pair(&r->out, "message", message);

@@ -6,12 +6,11 @@
 #include <string.h>
 
 #include "api/api.h"
-#include "api/json.h"
 #include "api/prefer.h"
 #include "api/send_trace.h"
+#include "base/jsonw.h"
 #include "base/mem.h"
 #include "mail/json.h"
-#include "provider/jsonw.h"
 
 /* The mails of one request. */
 struct send {
@@ -102,7 +101,7 @@ static void write_results(const struct send *s, struct buf *out)
 		if (!is_taken(p))
 			continue;
 		jsonw_open(out, '{');
-		json_int(out, "index", (int64_t)i);
+		jsonw_pair_int(out, "index", (int64_t)i);
 		jsonw_pair(out, "idempotencyKey", p->key);
 		jsonw_key(out, "result");
 		post_write(p, out);
@@ -121,7 +120,7 @@ static void write_errors(const struct send *s, struct buf *out)
 		if (is_taken(p))
 			continue;
 		jsonw_open(out, '{');
-		json_int(out, "index", (int64_t)i);
+		jsonw_pair_int(out, "index", (int64_t)i);
 		jsonw_pair_if(out, "idempotencyKey", p->key);
 		jsonw_pair(out, "error", p->outcome == POST_INVALID ? p->faults : post_why(p));
 		jsonw_close(out, '}');
@@ -143,9 +142,9 @@ static void answer_bulk(const struct send *s)
 		return;
 	}
 	jsonw_open(&r->out, '{');
-	json_bool(&r->out, "success", taken == s->n);
-	json_int(&r->out, "processed", (int64_t)taken);
-	json_int(&r->out, "failed", (int64_t)(s->n - taken));
+	jsonw_pair_bool(&r->out, "success", taken == s->n);
+	jsonw_pair_int(&r->out, "processed", (int64_t)taken);
+	jsonw_pair_int(&r->out, "failed", (int64_t)(s->n - taken));
 	write_results(s, &r->out);
 	write_errors(s, &r->out);
 	jsonw_close(&r->out, '}');

@@ -6,12 +6,11 @@
 #include <strings.h>
 
 #include "api/api.h"
-#include "api/json.h"
 #include "base/clock.h"
+#include "base/jsonw.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/number.h"
-#include "provider/jsonw.h"
 
 #define COOKIE "postrider_session"
 #define PURPOSE "postrider session" /* what the signature is for */
@@ -132,8 +131,8 @@ static void answer(struct request *r, const struct identity *who)
 	const char *name = who != NULL ? strchr(who->client, ':') : NULL;
 
 	jsonw_open(&r->out, '{');
-	json_bool(&r->out, "protected", auth_protects(&r->api->auth));
-	json_text_or_null(&r->out, "name", name != NULL ? name + 1 : NULL);
+	jsonw_pair_bool(&r->out, "protected", auth_protects(&r->api->auth));
+	jsonw_pair_or_null(&r->out, "name", name != NULL ? name + 1 : NULL);
 	write_scopes(&r->out, who != NULL ? who->scopes : 0);
 	jsonw_pair(&r->out, "version", POSTRIDER_VERSION);
 	jsonw_close(&r->out, '}');

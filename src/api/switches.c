@@ -4,11 +4,10 @@
 #include <string.h>
 
 #include "api/api.h"
-#include "api/json.h"
 #include "api/look.h"
+#include "base/jsonw.h"
 #include "base/mem.h"
 #include "fleet/control.h"
-#include "provider/jsonw.h"
 #include "provider/provider.h"
 #include "redis/value.h"
 
@@ -30,13 +29,13 @@ static void on_changed(void *data, enum link_result result, const redisReply *re
 		return;
 	}
 	jsonw_open(&r->out, '{');
-	json_bool(&r->out, "success", true);
+	jsonw_pair_bool(&r->out, "success", true);
 	jsonw_pair(&r->out, control_kind_name(c->kind), c->name);
 	if (c->weighs) {
-		json_int_or_null(&r->out, "weight", c->weight);
+		jsonw_pair_int_or_null(&r->out, "weight", c->weight);
 	} else {
-		json_bool(&r->out, "paused", c->pause);
-		json_bool(&r->out, "changed", value_int(reply) > 0);
+		jsonw_pair_bool(&r->out, "paused", c->pause);
+		jsonw_pair_bool(&r->out, "changed", value_int(reply) > 0);
 	}
 	jsonw_close(&r->out, '}');
 	request_answer(r, 200);

@@ -1,11 +1,10 @@
 #include "api/workers.h"
 
 #include "api/api.h"
-#include "api/json.h"
+#include "base/jsonw.h"
 #include "base/mem.h"
 #include "fleet/roster.h"
 #include "fleet/survey.h"
-#include "provider/jsonw.h"
 
 struct listing {
 	struct request *request;
@@ -20,12 +19,12 @@ static void write_worker(struct buf *out, const struct roster *roster,
 
 	jsonw_open(out, '{');
 	jsonw_pair(out, "name", w->name);
-	json_bool(out, "alive", silent_ms < SURVEY_WORKER_GONE_MS);
-	json_int(out, "heartbeatMs", silent_ms);
-	json_text_or_null(out, "version", w->note.version);
-	json_int_or_null(out, "concurrency", said ? w->note.concurrency : -1);
-	json_int_or_null(out, "inFlight", said ? w->note.in_flight : -1);
-	json_time(out, "startedAt", w->note.started_at);
+	jsonw_pair_bool(out, "alive", silent_ms < SURVEY_WORKER_GONE_MS);
+	jsonw_pair_int(out, "heartbeatMs", silent_ms);
+	jsonw_pair_or_null(out, "version", w->note.version);
+	jsonw_pair_int_or_null(out, "concurrency", said ? w->note.concurrency : -1);
+	jsonw_pair_int_or_null(out, "inFlight", said ? w->note.in_flight : -1);
+	jsonw_pair_time(out, "startedAt", w->note.started_at);
 	jsonw_close(out, '}');
 }
 
@@ -41,9 +40,9 @@ static void on_done(void *data, enum link_result result)
 		for (size_t i = 0; i < l->roster.n; i++)
 			write_worker(&r->out, &l->roster, &l->roster.workers[i]);
 		jsonw_close(&r->out, ']');
-		json_int(&r->out, "total", (int64_t)l->roster.total);
+		jsonw_pair_int(&r->out, "total", (int64_t)l->roster.total);
 		jsonw_pair(&r->out, "version", POSTRIDER_VERSION);
-		json_time(&r->out, "timestamp", l->roster.now);
+		jsonw_pair_time(&r->out, "timestamp", l->roster.now);
 		jsonw_close(&r->out, '}');
 		request_answer(r, 200);
 	} else {

@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/jsonw.h"
 #include "base/mem.h"
 #include "base/number.h"
 #include "base/utf8.h"
 #include "mail/job.h"
-#include "provider/jsonw.h"
 #include "redis/value.h"
 
 #define MAX_FIELDS 512 /* of a status hash; more are left out */
@@ -138,12 +138,6 @@ void entry_take_details(struct entry *e, const char *queue, const redisReply *pa
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-static void write_int(struct buf *out, const char *name, int64_t n)
-{
-	jsonw_key(out, name);
-	buf_add_int(out, n);
-}
-
 static void write_tags(struct buf *out, const char *tags)
 {
 	jsonw_key(out, "tags");
@@ -165,19 +159,19 @@ void entry_write(const struct entry *e, const char *queue, struct buf *out)
 	jsonw_pair(out, "queue", queue);
 	jsonw_pair(out, "status", e->status);
 	jsonw_pair(out, "provider", e->provider);
-	write_int(out, "attempt", e->attempt);
+	jsonw_pair_int(out, "attempt", e->attempt);
 	jsonw_pair(out, "code", e->code);
 	if (e->took_ms >= 0)
-		write_int(out, "ms", e->took_ms);
+		jsonw_pair_int(out, "ms", e->took_ms);
 	jsonw_pair(out, "tenant", e->tenant);
 	write_tags(out, e->tags);
-	write_int(out, "entry_ms", e->ms);
-	write_int(out, "entry_seq", e->seq);
+	jsonw_pair_int(out, "entry_ms", e->ms);
+	jsonw_pair_int(out, "entry_seq", e->seq);
 	if (e->details != NULL) {
 		jsonw_key(out, "details");
 		buf_add_str(out, e->details);
 	}
-	write_int(out, "details_at", e->details_at);
+	jsonw_pair_int(out, "details_at", e->details_at);
 	jsonw_close(out, '}');
 }
 

@@ -6,12 +6,12 @@
 #include "archive/archive.h"
 #include "archive/entry.h"
 #include "base/clock.h"
+#include "base/jsonw.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
 #include "fleet/backoff.h"
 #include "fleet/lag.h"
-#include "provider/jsonw.h"
 #include "redis/script.h"
 
 #define BATCH 500

@@ -7,6 +7,8 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/jsonw.h"
+#include "base/timestamp.h"
 #include "base/utf8.h"
 
 #define LOG_VALUE_MAX 512
@@ -83,9 +85,7 @@ static void add_name(struct buf *b, const char *name)
 		buf_add_str(b, name);
 		buf_add_char(b, '=');
 	} else {
-		buf_add_str(b, ",\"");
-		buf_add_str(b, name);
-		buf_add_str(b, "\":");
+		jsonw_key(b, name);
 	}
 }
 
@@ -120,19 +120,19 @@ static void add_head(struct buf *b, enum log_level level, const char *event)
 {
 	int64_t now = clock_wall_ms();
 	time_t seconds = (time_t)(now / 1000);
-	int ms = (int)(now % 1000);
 	struct tm tm;
-	char when[32];
+	char when[TIMESTAMP_RFC3339_SIZE];
 
 	if (settings.format == LOG_FORMAT_TEXT) {
 		localtime_r(&seconds, &tm);
 		strftime(when, sizeof(when), "%H:%M:%S", &tm);
-		buf_addf(b, "%s.%03d %-5s %s", when, ms, level_names[level], event);
+		buf_addf(b, "%s.%03d %-5s %s", when, (int)(now % 1000), level_names[level], event);
 	} else {
-		gmtime_r(&seconds, &tm);
-		strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
-		buf_addf(b, "{\"ts\":\"%s.%03dZ\",\"level\":\"%s\",\"event\":\"%s\"", when, ms,
-		         level_names[level], event);
+		timestamp_rfc3339(when, now);
+		jsonw_open(b, '{');
+		jsonw_pair(b, "ts", when);
+		jsonw_pair(b, "level", level_names[level]);
+		jsonw_pair(b, "event", event);
 	}
 }
 

@@ -2,6 +2,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/timestamp.h"
 #include "cli/args.h"
 #include "cli/cmd.h"
 #include "cli/event_feed.h"
@@ -10,7 +11,6 @@
 #include "cli/query.h"
 #include "cli/term.h"
 #include "fleet/queue_set.h"
-#include "mail/timestamp.h"
 
 #define POLL_MS 250
 #define LINE_BYTES (1 << 17)

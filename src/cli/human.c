@@ -6,8 +6,8 @@
 #include <time.h>
 
 #include "base/number.h"
+#include "base/timestamp.h"
 #include "base/utf8.h"
-#include "mail/timestamp.h"
 
 #define SECOND INT64_C(1000)
 #define MINUTE (60 * SECOND)

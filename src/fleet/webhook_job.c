@@ -4,14 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/jsonw.h"
 #include "base/mem.h"
+#include "base/timestamp.h"
 #include "fleet/queue.h"
 #include "fleet/task.h"
 #include "fleet/timeline.h"
 #include "mail/digest.h"
 #include "mail/json.h"
-#include "mail/timestamp.h"
-#include "provider/jsonw.h"
 #include "provider/webhook_call.h"
 
 #define ID_PREFIX "msg_"
@@ -60,8 +60,7 @@ static void add_job(struct buf *b, const struct job *j, bool metadata)
 	if (j->n_metadata > 0 && metadata) {
 		add_metadata(b, j);
 	} else if (j->n_metadata > 0) {
-		jsonw_key(b, "metadataOmitted");
-		jsonw_bool(b, true);
+		jsonw_pair_bool(b, "metadataOmitted", true);
 	}
 }
 
@@ -82,8 +81,7 @@ static void write_body(struct buf *b, const struct task *t, int64_t now, bool me
 	jsonw_pair(b, "queue", t->queue->keys.list);
 	jsonw_pair(b, "status", d->status);
 	jsonw_pair_if(b, "provider", timeline_provider(t));
-	jsonw_key(b, "attempt");
-	buf_add_int(b, t->history.attempts);
+	jsonw_pair_int(b, "attempt", t->history.attempts);
 	jsonw_pair_if(b, "code", t->outcome.code);
 	jsonw_pair_if(b, "error", d->error);
 	if (t->job)

@@ -7,11 +7,11 @@
 #include <strings.h>
 
 #include "base/mem.h"
+#include "base/timestamp.h"
 #include "mail/attachment.h"
 #include "mail/header.h"
 #include "mail/message.h"
 #include "mail/text.h"
-#include "mail/timestamp.h"
 #include "mail/trace_context.h"
 
 /* Epoch milliseconds before 1973-03-03 are epoch seconds that somebody forgot to multiply. */

@@ -4,12 +4,12 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/timestamp.h"
 #include "mail/body.h"
 #include "mail/digest.h"
 #include "mail/header.h"
 #include "mail/mime.h"
 #include "mail/param.h"
-#include "mail/timestamp.h"
 
 #define ID_BYTES 17 /* 27 characters of base32 hold 135 bits */
 #define ID_CHARS 27

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
+#include "base/jsonw.h"
 #include "base/mem.h"
-#include "provider/jsonw.h"
 
 #define MAX_CREDENTIALS 4096
 

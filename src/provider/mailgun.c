@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/jsonw.h"
 #include "base/mem.h"
 #include "mail/message.h"
 #include "mail/text.h"
@@ -10,7 +11,6 @@
 #include "provider/http_api.h"
 #include "provider/http_dsn.h"
 #include "provider/http_judge.h"
-#include "provider/jsonw.h"
 
 #define MAX_TAGS 10
 #define MAX_OPTIONS 16384 /* bytes of all o:, h: and v: together */

@@ -5,11 +5,11 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/jsonw.h"
 #include "base/mem.h"
 #include "base/number.h"
 #include "base/uri.h"
 #include "mail/trace_context.h"
-#include "provider/jsonw.h"
 
 #define SCOPE "{\"scope\":{\"name\":\"postrider\",\"version\":\"" POSTRIDER_VERSION "\"},"
 #define TEXT_MAX 8192

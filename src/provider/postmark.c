@@ -4,13 +4,13 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/jsonw.h"
 #include "base/mem.h"
 #include "mail/attachment.h"
 #include "provider/http_api.h"
 #include "provider/http_dsn.h"
 #include "provider/http_judge.h"
 #include "provider/http_text.h"
-#include "provider/jsonw.h"
 
 #define MAX_RECIPIENTS 50
 #define MAX_METADATA 10

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/jsonw.h"
 #include "base/mem.h"
 #include "base/number.h"
 #include "mail/digest.h"
@@ -10,7 +11,6 @@
 #include "provider/http_dsn.h"
 #include "provider/http_judge.h"
 #include "provider/http_text.h"
-#include "provider/jsonw.h"
 
 #define MAX_TO 50
 #define MAX_TAGS 75

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/jsonw.h"
 #include "base/mem.h"
 #include "base/number.h"
 #include "mail/text.h"
@@ -10,7 +11,6 @@
 #include "provider/http_dsn.h"
 #include "provider/http_judge.h"
 #include "provider/http_text.h"
-#include "provider/jsonw.h"
 
 #define MAX_TAGS 10
 #define MAX_ARGS 10000 /* bytes of custom_args */

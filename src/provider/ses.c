@@ -5,13 +5,13 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/jsonw.h"
 #include "base/mem.h"
 #include "mail/message.h"
 #include "provider/http_api.h"
 #include "provider/http_dsn.h"
 #include "provider/http_judge.h"
 #include "provider/http_text.h"
-#include "provider/jsonw.h"
 #include "provider/sigv4.h"
 
 #define MAX_RECIPIENTS 50

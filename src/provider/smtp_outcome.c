@@ -7,8 +7,8 @@
 #include <strings.h>
 
 #include "base/buf.h"
+#include "base/jsonw.h"
 #include "base/mem.h"
-#include "provider/jsonw.h"
 
 #define BIT(PHASE) (1U << (PHASE))
 #define AT_START (BIT(SMTP_GREETING) | BIT(SMTP_EHLO) | BIT(SMTP_HELO) | BIT(SMTP_STARTTLS))

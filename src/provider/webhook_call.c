@@ -3,8 +3,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/jsonw.h"
 #include "mail/digest.h"
-#include "provider/jsonw.h"
 
 #define MAX_SIGNED (WEBHOOK_MAX_BODY + 512)
 

@@ -1,3 +1,4 @@
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "provider/jsonw.h"
+#include "base/jsonw.h"
 
 static void test_commas(void **state)
 {
@@ -36,6 +37,38 @@ static void test_commas(void **state)
 	jsonw_close(&b, '}');
 	assert_string_equal(buf_str(&b), "{\"a\":\"[\",\"b\":\":\",\"c\":[[],{},\"{\",true,false],"
 	                                 "\"f\":\"\\\"x\\\"\\n\",\"g\":\"aGk=\"}");
+	buf_free(&b);
+}
+
+static void test_members(void **state)
+{
+	struct buf b;
+
+	(void)state;
+	buf_init(&b, 1000);
+	jsonw_open(&b, '[');
+	jsonw_int(&b, INT64_MIN);
+	jsonw_null(&b);
+	jsonw_int(&b, 0);
+	jsonw_open(&b, '{');
+	jsonw_pair_int(&b, "a", 1);
+	jsonw_pair_int_or_null(&b, "b", -1);
+	jsonw_pair_int_or_null(&b, "c", 0);
+	jsonw_pair_bool(&b, "d", true);
+	jsonw_pair_real(&b, "e", 0.25);
+	jsonw_pair_real(&b, "f", NAN);
+	jsonw_pair_or_null(&b, "g", "");
+	jsonw_pair_or_null(&b, "h", NULL);
+	jsonw_pair_or_null(&b, "i", "x");
+	jsonw_pair_time(&b, "j", 1795514400123);
+	jsonw_pair_time(&b, "k", 0);
+	jsonw_pair_time(&b, "l", INT64_MAX);
+	jsonw_close(&b, '}');
+	jsonw_close(&b, ']');
+	assert_string_equal(buf_str(&b),
+	                    "[-9223372036854775808,null,0,{\"a\":1,\"b\":null,\"c\":0,\"d\":true,"
+	                    "\"e\":0.25,\"f\":null,\"g\":null,\"h\":null,\"i\":\"x\","
+	                    "\"j\":\"2026-11-24T10:00:00.123Z\",\"k\":null,\"l\":null}]");
 	buf_free(&b);
 }
 
@@ -94,9 +127,8 @@ static void test_does_not_fit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_commas),
-		cmocka_unit_test(test_base64),
-		cmocka_unit_test(test_base64_of_much),
+		cmocka_unit_test(test_commas),       cmocka_unit_test(test_members),
+		cmocka_unit_test(test_base64),       cmocka_unit_test(test_base64_of_much),
 		cmocka_unit_test(test_does_not_fit),
 	};
 

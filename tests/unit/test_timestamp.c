@@ -1,4 +1,4 @@
-#include "mail/timestamp.h"
+#include "base/timestamp.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

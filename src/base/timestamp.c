@@ -1,6 +1,6 @@
-#include "mail/timestamp.h"
+#include "base/timestamp.h"
 
-#include <glib.h>
+#
 #include <stddef.h>
 #include <stdio.h>
 #include <time.h>
@@ -10,12 +10,9 @@ static bool take_digits(const char **at, int n, int *out)
 {
 	*out = 0;
 	for (int i = 0; i < n; i++) {
-		int digit = g_ascii_digit_value(**at);
-
-		if (digit < 0)
+		if (**at < '0' || **at > '9')
 			return false;
-		*out = *out * 10 + digit;
-		(*at)++;
+		*out = *out * 10 + (*(*at)++ - '0');
 	}
 	return true;
 }
