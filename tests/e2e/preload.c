@@ -6,23 +6,16 @@
  * PRELOAD_NO_MEMORY (only where the program has no allocator of a sanitizer's): "N": the N-th allocation of the process fails, and no other. "0": none; how many there
  * were is written to stderr at the end.
  * PRELOAD_FAIL: "CALL ERRNO N": every N-th call of socket, connect, send, read or write (of the latter three,
- * on sockets) fails with this number.
- * PRELOAD_CLOCK: a file of 8 bytes, an int64_t: by so many seconds the wall clock is wrong. It may
- * change at any time. */
+ * on sockets) fails with this number. */
 #include <cjson/cJSON.h>
 #include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/time.h>
-#include <time.h>
 #include <unistd.h>
 
 static void *real(const char *name)
@@ -171,62 +164,4 @@ ssize_t send(int fd, const void *bytes, size_t n, int flags)
 	if (call_fails("send", fd))
 		return -1;
 	return transmit(fd, bytes, n, flags);
-}
-
-static int64_t wrong_by(void)
-{
-	static const volatile int64_t *seconds;
-	static const int64_t none;
-	const char *path;
-	int fd;
-
-	if (seconds)
-		return *seconds;
-	seconds = &none;
-	path = getenv("PRELOAD_CLOCK");
-	fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-	if (fd >= 0) {
-		void *map = mmap(NULL, sizeof(*seconds), PROT_READ, MAP_SHARED, fd, 0);
-
-		close(fd);
-		if (map != MAP_FAILED)
-			seconds = map;
-	}
-	return *seconds;
-}
-
-int clock_gettime(clockid_t clock, struct timespec *t)
-{
-	static int (*get)(clockid_t, struct timespec *);
-	int result;
-
-	if (!get)
-		*(void **)&get = real("clock_gettime");
-	result = get(clock, t);
-	if (result == 0 && clock == CLOCK_REALTIME)
-		t->tv_sec += wrong_by();
-	return result;
-}
-
-int gettimeofday(struct timeval *restrict t, void *restrict zone)
-{
-	static int (*get)(struct timeval *restrict, void *restrict);
-	int result;
-
-	if (!get)
-		*(void **)&get = real("gettimeofday");
-	result = get(t, zone);
-	if (result == 0 && t)
-		t->tv_sec += wrong_by();
-	return result;
-}
-
-time_t time(time_t *t)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	if (t)
-		*t = now.tv_sec;
-	return now.tv_sec;
 }
