@@ -149,9 +149,6 @@ $(BUILD)/obj/tests/%.o: CPPFLAGS += -Itests
 # The fuzz targets: with what feeds them their corpora, and with libFuzzer.
 $(FUZZ_PROGRAMS): $(BUILD)/obj/tests/fuzz/replay.o
 
-# It draws numbers of its own, in the place of base/random.c's.
-$(BUILD)/tests/fuzz/fuzz_worker $(BUILD)/fuzz/worker: LDFLAGS += -Wl,-z,muldefs
-
 fuzzers: $(patsubst $(BUILD)/tests/fuzz/fuzz_%,$(BUILD)/fuzz/%,$(filter $(FUZZ_PROGRAMS),$(CHOSEN_TESTS)))
 
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/libpostrider.a

@@ -15,6 +15,9 @@ uint64_t random_below(uint64_t n); /* 0 … n-1, unbiased; n > 0 */
 /* A name for this process that no other has: "<host>-<pid>-<4 hex digits>"; mem_free. */
 char *random_name(void) MUST_CHECK;
 
+/* A test replaces where the numbers above come from. NULL: the system again. */
+void random_set_source(uint64_t (*get)(void));
+
 struct prng {
 	uint64_t s[4];
 };

@@ -51,11 +51,23 @@ static void fill(void)
 	pool.left = POOL_NUMBERS;
 }
 
-uint64_t random_u64(void)
+static uint64_t draw(void)
 {
 	if (pool.left == 0)
 		fill();
 	return pool.numbers[--pool.left];
+}
+
+static uint64_t (*source)(void) = draw;
+
+uint64_t random_u64(void)
+{
+	return source();
+}
+
+void random_set_source(uint64_t (*get)(void))
+{
+	source = get != NULL ? get : draw;
 }
 
 uint64_t random_below(uint64_t n)

@@ -13,7 +13,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "base/random.h"
 #include "fleet/trial.h"
 #include "fleet/worker.h"
@@ -290,29 +289,9 @@ char *trial_key(const struct trial_payload *payload)
 	return NULL;
 }
 
-uint64_t random_u64(void)
+static uint64_t not_random(void)
 {
 	return ++world.drawn * UINT64_C(0x9e3779b97f4a7c15);
-}
-
-uint64_t random_below(uint64_t n)
-{
-	return random_u64() % n;
-}
-
-char *random_name(void)
-{
-	return mem_strdup("fuzzed");
-}
-
-void prng_seed(struct prng *p, uint64_t seed)
-{
-	p->s[0] = seed;
-}
-
-uint64_t prng_u64(struct prng *p)
-{
-	return p->s[0]++ * UINT64_C(0x9e3779b97f4a7c15);
 }
 
 static int64_t frozen(int clock_id)
@@ -379,6 +358,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	world.decisions = (struct fuzz_bytes){in.at, n};
 	world.redis = (struct fuzz_bytes){in.at + n, in.left - n};
 	clock_set_source(frozen);
+	random_set_source(not_random);
 	log_setup((enum log_level)(LOG_LEVEL_ERROR + 1), LOG_FORMAT_JSON, false);
 	ev_idle_init(&idle, on_turn);
 	idle.data = &idle;
@@ -387,5 +367,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ev_idle_stop(loop, &idle);
 	FUZZ_REQUIRE(TAILQ_EMPTY(&fuzz_links) && TAILQ_EMPTY(&fuzz_line_of_calls));
 	clock_set_source(NULL);
+	random_set_source(NULL);
 	return 0;
 }

@@ -144,6 +144,24 @@ static void test_unit_stays_below_one(void **state)
 	assert_true(prng_unit(&all_ones) < 1);
 }
 
+static uint64_t counted = 100;
+
+static uint64_t count(void)
+{
+	return ++counted;
+}
+
+static void test_a_test_can_say_the_numbers(void **state)
+{
+	(void)state;
+	random_set_source(count);
+	assert_true(random_u64() == 101);
+	assert_true(random_below(10) == 2);
+	random_set_source(NULL);
+	assert_true(random_u64() != random_u64());
+	assert_true(counted == 102);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -154,6 +172,7 @@ int main(void)
 		cmocka_unit_test(test_prng_is_the_published_one),
 		cmocka_unit_test(test_prng_repeats_by_seed),
 		cmocka_unit_test(test_unit_stays_below_one),
+		cmocka_unit_test(test_a_test_can_say_the_numbers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
