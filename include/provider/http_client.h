@@ -38,6 +38,8 @@ struct http_config {
 	const char *ca_file; /* the only roots to trust, in PEM; "" the system's. Copied */
 	bool clear_text;     /* http:// instead of https:// */
 	size_t max_body;     /* of a request */
+	long chunk;          /* so much of it is handed to the kernel at once, at most 2 MB; 0: 64 KB. Memory of each
+	                      * request on its way */
 	long connections;    /* kept for the next request; as many as there are requests at once */
 	long connect_ms;     /* look-up, connecting to all addresses, TLS handshake */
 	long send_ms;        /* from then until everything but the last byte has left */

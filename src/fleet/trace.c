@@ -129,17 +129,14 @@ static struct otlp *begin(const struct task *t, enum otlp_kind kind, const char 
 		.start_us = start_us,
 		.end_us = end_us,
 	};
-	struct otlp *o;
 
 	next_span(tr, id);
-	o = tracer_begin(t->worker->tracer, &span);
-	if (o)
-		OTLP_TEXT(o, "messaging.message.id", t->key);
-	return o;
+	return tracer_begin(t->worker->tracer, &span);
 }
 
-static void add_destination(struct otlp *o, const struct task *t)
+static void add_message(struct otlp *o, const struct task *t)
 {
+	OTLP_TEXT(o, "messaging.message.id", t->key);
 	OTLP_WORD(o, "messaging.system", "postrider");
 	OTLP_TEXT(o, "messaging.destination.name", t->queue->keys.list);
 }
@@ -205,7 +202,7 @@ static void add_settle(const struct task *t, int64_t now)
 
 	if (!o)
 		return;
-	add_destination(o, t);
+	add_message(o, t);
 	OTLP_WORD(o, "messaging.operation.type", "settle");
 	OTLP_TEXT(o, "messaging.operation.name", names[t->decision.settle]);
 	end(t, NULL);
@@ -246,8 +243,7 @@ void trace_ended(struct task *t, const char *why)
 	o = tracer_begin(t->worker->tracer, &span);
 	if (!o)
 		return;
-	OTLP_TEXT(o, "messaging.message.id", t->key);
-	add_destination(o, t);
+	add_message(o, t);
 	OTLP_WORD(o, "messaging.operation.type", "process");
 	OTLP_WORD(o, "messaging.operation.name", "process");
 	OTLP_TEXT(o, "postrider.job.id", t->id);

@@ -21,7 +21,8 @@
 #define LOG_US INT64_C(60000000) /* a collector that fails is told of once in that time */
 #define MAX_PEM ((size_t)4 << 20)
 #define TRACER_MAX_BODY (TRACER_MAX_BATCH + TRACER_MAX_SPAN + MAX_TAIL)
-#define MAX_TAIL 512 /* of otlp_close */
+#define CHUNK (1L << 20) /* so a batch leaves in few turns: each cuts mail's calls short */
+#define MAX_TAIL 512     /* of otlp_close */
 
 struct batch {
 	TAILQ_ENTRY(batch) entry;
@@ -326,6 +327,7 @@ static struct http_client *open_client(const struct tracer *t, struct error *err
 		.ca_file = o->otlp_certificate,
 		.clear_text = t->config.clear_text,
 		.max_body = TRACER_MAX_BODY,
+		.chunk = CHUNK,
 		.connections = 1,
 		.connect_ms = o->otlp_timeout < CONNECT_MS ? (long)o->otlp_timeout : CONNECT_MS,
 		.send_ms = (long)o->otlp_timeout,

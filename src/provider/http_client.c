@@ -222,6 +222,8 @@ static bool prepare(struct http_request *r)
 		SET(CURLOPT_POSTFIELDS, NULL);
 		SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->call.body.len);
 	}
+	if (c->config.chunk > 0)
+		SET(CURLOPT_UPLOAD_BUFFERSIZE, c->config.chunk);
 	SET(CURLOPT_READFUNCTION, on_read);
 	SET(CURLOPT_READDATA, r);
 	SET(CURLOPT_HEADERFUNCTION, on_header);

@@ -99,11 +99,9 @@ bool otlp_resource(struct buf *b, const char *service, const char *extra, const 
 #define MAX_DIGITS 20
 
 /* 00 to 99 */
-static const char pairs[] =
-
-	"00010203040506070809101112131415161718192021222324252627282930313233"
-	"34353637383940414243444546474849505152535455565758596061626364656667"
-	"6869707172737475767778798081828384858687888990919293949596979899";
+static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233"
+			    "34353637383940414243444546474849505152535455565758596061626364656667"
+			    "6869707172737475767778798081828384858687888990919293949596979899";
 
 static void add_number(struct otlp *o, uint64_t n)
 {
@@ -150,18 +148,28 @@ static void add_text(struct otlp *o, const char *s)
 	buf_free(&b);
 }
 
-/* Microseconds as a string of nanoseconds: JSON's numbers would lose some. */
+static void put_eight(char *to, uint32_t n)
+{
+	uint32_t high = n / 10000, low = n % 10000;
+
+	memcpy(to, pairs + high / 100 * 2, 2);
+	memcpy(to + 2, pairs + high % 100 * 2, 2);
+	memcpy(to + 4, pairs + low / 100 * 2, 2);
+	memcpy(to + 6, pairs + low % 100 * 2, 2);
+}
+
+/* Microseconds as a string of nanoseconds: JSON's numbers would lose some. From 2001 to 2286 there are 16 digits. */
 static void add_time(struct otlp *o, int64_t us)
 {
-	uint64_t time = us > 0 ? (uint64_t)us : 1;
-	char rest[6];
+	char digits[16];
 
-	add_number(o, time / 1000000);
-	time %= 1000000;
-	memcpy(rest, pairs + time / 10000 * 2, 2);
-	memcpy(rest + 2, pairs + time / 100 % 100 * 2, 2);
-	memcpy(rest + 4, pairs + time % 100 * 2, 2);
-	otlp_put(o, rest, sizeof(rest));
+	if (us >= INT64_C(1000000000000000) && us < INT64_C(10000000000000000)) {
+		put_eight(digits, (uint32_t)(us / 100000000));
+		put_eight(digits + 8, (uint32_t)(us % 100000000));
+		otlp_put(o, digits, sizeof(digits));
+	} else {
+		add_number(o, us > 0 ? (uint64_t)us : 1);
+	}
 	PUT(o, "000\"");
 }
 

@@ -98,22 +98,45 @@ class Bench:
         return total
 
     def traces(self):
-        """With every mail traced and without, in turn; and where the collector is away."""
+        """The same mails without events and with them, and then with every one traced, too, in turn; and where the collector
+        is away."""
         n = self.options.mails
         collector = lab.Collector()
-        ways = {"off": {}, "on": {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url},
-                "away": {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:%d" % lab.free_port()}}
+        room = {"OTEL_BSP_MAX_QUEUE_SIZE": 16384, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": 2048, "no_proxy": "127.0.0.1"}
+        ways = {"bare": {"EVENTS_MAX": 0}, "off": {},
+                "on": dict(room, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url),
+                "away": dict(room, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:%d" % lab.free_port())}
         results = {way: [] for way in ways}
+
+        def deliver(way, n):
+            self.redis.empty()
+            self.push(n, 600)
+            cpu, taken = collector.cpu, collector.bytes
+            result = self.deliver(RECORD, n, **ways[way])
+            result.update(collector=(collector.cpu - cpu) / n * 1e6, bytes=(collector.bytes - taken) / n)
+            return result
+
+        whole = deliver("on", 500)["bytes"]  # so few are never dropped
         for _ in range(self.options.rounds):
-            for way, settings in ways.items():
-                self.redis.empty()
-                self.push(n, 600)
-                results[way].append(self.deliver(RECORD, n, no_proxy="127.0.0.1", **settings))
+            for way, list_ in results.items():
+                list_.append(deliver(way, n))
         collector.stop()
+
+        def ratio(way, of, name):
+            return lab.median(a[name] / b[name] for a, b in zip(results[way], results[of]))
+
+        def mid(way, name):
+            return lab.median(r[name] for r in results[way])
+
+        self.say("events, to none: mails/s", ratio("off", "bare", "rate"), "times", "≥ 0.95")
+        self.say("events, to none: Redis' CPU", ratio("off", "bare", "redis"), "times")
         for way, what in (("on", "all mails traced"), ("away", "the same, no collector")):
-            for name, of, target in (("rate", "mails/s", "≥ 0.95"), ("cpu", "the worker's CPU", "")):
-                self.say("%s, to none: %s" % (what, of),
-                         lab.median(a[name] / b[name] for a, b in zip(results[way], results["off"])), "times", target)
+            self.say("%s, to none: mails/s" % what, ratio(way, "off", "rate"), "times", "≥ 0.95")
+            self.say("%s, to none: the worker's CPU" % what, ratio(way, "off", "cpu"), "times")
+        self.say("all mails traced: spans", whole, "bytes/mail")
+        self.say("all mails traced: of these the collector got", mid("on", "bytes") / whole, "times")
+        self.say("all mails traced: CPU of the collector", mid("on", "collector"), "µs/mail")
+        self.say("the worker, no traces", mid("off", "cpu"), "µs CPU/mail")
 
     def memory(self):
         n = self.options.mails

@@ -1,6 +1,5 @@
 """What the measurements are made of: a private Redis, processes whose cost is known, medians."""
 
-import http.server
 import json
 import os
 import shutil
@@ -145,29 +144,53 @@ class Process:
 
 
 class Collector:
-    """Takes traces and forgets them: in a thread, for we only wait meanwhile."""
+    """Takes traces and answers well without a look at them: a thread, for we only wait meanwhile. What it costs is the
+    kernel's part, as MSG_TRUNC throws bodies away there."""
+
+    ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
     def __init__(self):
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+        self.bytes = 0
+        self.cpu = 0.  # seconds, of the connections that have ended
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = "http://127.0.0.1:%d" % self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
 
-            def do_POST(self):
-                self.rfile.read(int(self.headers["Content-Length"]))
-                self.send_response(200)
-                self.send_header("Content-Length", "2")
-                self.end_headers()
-                self.wfile.write(b"{}")
+    def accept(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
 
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = "http://127.0.0.1:%d" % self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+    def serve(self, connection):
+        began = time.thread_time()
+        room = bytearray(1 << 20)
+        head = b""
+        with connection:
+            while True:
+                n = connection.recv_into(room, 4096)
+                if n == 0:
+                    break
+                head += room[:n]
+                end = head.find(b"\r\n\r\n")
+                if end < 0:
+                    continue
+                length = int(head[:end].lower().split(b"content-length:")[1].split(b"\r\n")[0])
+                left = length - (len(head) - end - 4)
+                while left > 0:
+                    n = connection.recv_into(room, min(left, len(room)), socket.MSG_TRUNC)
+                    if n == 0:
+                        break
+                    left -= n
+                connection.sendall(self.ANSWER)
+                self.bytes += length
+                head = b""
+        self.cpu += time.thread_time() - began
 
     def stop(self):
-        self.server.shutdown()
-        self.server.server_close()
+        self.listener.close()
 
 
 def until(condition, what):

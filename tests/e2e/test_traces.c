@@ -76,6 +76,7 @@ static void expect_claim(const cJSON *log, const char *key, size_t n, const char
 	span_log_expect(settle, "kind", "3");
 	span_log_expect(process, "name", "process mail:queue");
 	span_log_expect(process, "service", "postrider");
+	span_log_expect(process, "messaging.message.id", key);
 	span_log_expect(process, "messaging.system", "postrider");
 	span_log_expect(process, "messaging.destination.name", "mail:queue");
 	span_log_expect(process, "messaging.operation.type", "process");

@@ -147,17 +147,18 @@ static const char *attribute(const cJSON *list, const char *name)
 	return "";
 }
 
-static bool is_known(const cJSON *log, const cJSON *span)
+/* The span with this id in the trace of `span`. */
+static const cJSON *in_trace(const cJSON *log, const cJSON *span, const char *id)
 {
 	const cJSON *s;
 
 	cJSON_ArrayForEach(s, log)
 	{
-		if (strcmp(span_log_get(s, "spanId"), span_log_get(span, "spanId")) == 0 &&
+		if (strcmp(span_log_get(s, "spanId"), id) == 0 &&
 		    strcmp(span_log_get(s, "traceId"), span_log_get(span, "traceId")) == 0)
-			return true;
+			return s;
 	}
-	return false;
+	return NULL;
 }
 
 static void take_spans(cJSON *log, cJSON *body)
@@ -179,7 +180,7 @@ static void take_spans(cJSON *log, cJSON *body)
 			assert_true(cJSON_GetArraySize(spans) > 0);
 			while ((span = cJSON_DetachItemFromArray(spans, 0)) != NULL) {
 				check_span(span);
-				if (is_known(log, span)) {
+				if (in_trace(log, span, span_log_get(span, "spanId"))) {
 					cJSON_Delete(span);
 					continue;
 				}
@@ -227,6 +228,18 @@ const char *span_log_get(const cJSON *span, const char *name)
 	return attribute(cJSON_GetObjectItemCaseSensitive(span, "attributes"), name);
 }
 
+/* Of which mail? What is below a claim's span does not say it once more. */
+static const char *key_of(const cJSON *log, const cJSON *span)
+{
+	const char *key = span_log_get(span, "messaging.message.id");
+	const cJSON *parent;
+
+	if (*key != '\0')
+		return key;
+	parent = in_trace(log, span, span_log_get(span, "parentSpanId"));
+	return parent != NULL ? span_log_get(parent, "messaging.message.id") : "";
+}
+
 const cJSON *span_log_seek(const cJSON *log, const char *verb, const char *key, size_t n)
 {
 	const cJSON *s;
@@ -236,8 +249,7 @@ const cJSON *span_log_seek(const cJSON *log, const char *verb, const char *key, 
 		const char *name = span_log_get(s, "name");
 
 		if (strcspn(name, " ") == strlen(verb) && strncmp(name, verb, strlen(verb)) == 0 &&
-		    (key == NULL || strcmp(span_log_get(s, "messaging.message.id"), key) == 0) &&
-		    n-- == 0)
+		    (key == NULL || strcmp(key_of(log, s), key) == 0) && n-- == 0)
 			return s;
 	}
 	return NULL;
