@@ -153,8 +153,6 @@ int64_t task_since(const struct task *t);
 
 /* What mails and webhooks have in common. */
 void task_name_auto(struct task *t); /* its status is mail:status:auto-<id> */
-void task_decide_failed(struct task *t, const char *code, const char *text); /* `failed`, and buried */
-void task_finish(struct task *t);                     /* writes the status by t->decision; TASK_ON_FINISHED */
 void task_drop(struct task *t, const char *event);    /* this worker has nothing more to do with it; logs why */
 
 /* Parses the payload of a new task; then TASK_ON_CLAIMED may be raised. */

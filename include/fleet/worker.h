@@ -16,13 +16,12 @@
 #include "base/attr.h"
 #include "base/error.h"
 #include "base/options.h"
-#include "fleet/gate.h"
+#include "fleet/gates.h"
 #include "fleet/guest.h"
 #include "fleet/heartbeat.h"
 #include "fleet/queue.h"
 #include "fleet/queue_set.h"
 #include "fleet/redis_clock.h"
-#include "fleet/route.h"
 #include "fleet/stats.h"
 #include "fleet/status.h"
 #include "fleet/tracer.h"
@@ -30,7 +29,6 @@
 #include "provider/registry.h"
 #include "redis/topology.h"
 
-#define WORKER_MAX_GATES (4 * REGISTRY_MAX) /* also those that a reload retired and that still deliver */
 #define WORKER_MAX_HOLD_US 5000000 /* how long a provider may hold a last byte: servers hang up after 10 s */
 
 struct worker {
@@ -42,8 +40,7 @@ struct worker {
 	struct redis_clock clock; /* of whichever server was heard last; each queue has its own */
 	struct status status;
 	struct stats stats;
-	struct gate *gates[WORKER_MAX_GATES]; /* in failover order, retired ones last */
-	size_t n_gates;
+	struct gates gates;
 	struct queue *queues[QUEUE_SET_MAX + 1]; /* the webhooks' last, when there are any */
 	size_t n_queues;
 	struct webhooks webhooks;
@@ -51,9 +48,6 @@ struct worker {
 	struct tracer *tracer; /* NULL: no traces */
 	bool until_empty; /* --drain */
 	bool stopping;    /* SIGTERM: gives back and ends */
-	bool rerouting;   /* a gate has shut or opened */
-	bool rung;        /* a job that a doorbell has moved is being claimed */
-	bool reweighed;   /* a weight was changed: what waits in line is routed anew */
 	const struct worker_guest *guest; /* NULL: none */
 	bool failed;      /* STRICT, or a name that is none: err says why */
 	struct error *err;
@@ -67,16 +61,5 @@ struct worker {
  * flight. allow_mocks: see registry_open. guest: NULL, none. False: it could not start, err says why. */
 bool worker_run(const struct options *o, bool until_empty, bool allow_mocks, const struct worker_guest *guest,
                 struct error *err) MUST_CHECK;
-
-/* For task.c: the gate that this task should go to now (route.h).
- *   ROUTE_GATE  *gate is one that flows, or the one that opens first when none does
- *   ROUTE_WAIT  none opens within a lease; *at (Redis's clock, ms) is when to look again
- *   ROUTE_NONE  there is none left for this mail */
-enum route { ROUTE_GATE, ROUTE_WAIT, ROUTE_NONE };
-enum route worker_route(struct worker *w, const struct task *t, struct gate **gate, int64_t *at);
-/* The providers that a job may use and that can carry it, as configured; returns how many. */
-size_t worker_providers(const struct worker *w, const struct job *j, struct policy_provider out[REGISTRY_MAX]);
-/* Why a provider that the job may use cannot carry it; NULL: all can. */
-const char *worker_refusal(const struct worker *w, const struct job *j);
 
 #endif

@@ -121,7 +121,7 @@ void attempt_failed(struct task *t)
 void attempt_ended(struct task *t, const char *provider)
 {
 	struct policy_provider may[REGISTRY_MAX];
-	size_t n_may = worker_providers(t->worker, t->job, may);
+	size_t n_may = gates_providers(&t->worker->gates, t->job, may);
 	struct policy p = attempt_policy(t);
 	bool deferred = attempt_recipients(t);
 

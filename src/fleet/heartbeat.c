@@ -100,7 +100,7 @@ static void weight_set(struct worker *w, struct gate *g, const char *value)
 	log_info("weight_changed", LOG_STR("provider", g->provider->name),
 	         LOG_INT("from", g->weight), LOG_INT("to", weight));
 	g->weight = (long)weight;
-	w->rerouting = w->reweighed = true;
+	w->gates.rerouting = w->gates.reweighed = true;
 }
 
 /* Has somebody closed its breaker since we last looked? */
@@ -140,14 +140,14 @@ static void heartbeat_on_control(void *data, enum link_result result, const redi
 		pause_set(h, &w->queues[i]->paused,
 		          control_has(reply, KEYS_PAUSE_QUEUE, w->queues[i]->keys.list), "queue",
 		          w->queues[i]->keys.list);
-	for (size_t i = 0; i < w->n_gates; i++) {
-		struct gate *g = w->gates[i];
+	for (size_t i = 0; i < w->gates.n; i++) {
+		struct gate *g = w->gates.list[i];
 		bool before = g->paused;
 		const char *name = g->provider->name;
 		pause_set(h, &g->paused, control_has(reply, KEYS_PAUSE_PROVIDER, name), "provider",
 		          name);
 		weight_set(w, g, control_value(reply, KEYS_WEIGHT_PROVIDER, name));
-		w->rerouting = w->rerouting || before != g->paused;
+		w->gates.rerouting = w->gates.rerouting || before != g->paused;
 		if (reset_seen(g, reply) && h->known)
 			gate_reset(g);
 	}

@@ -401,7 +401,7 @@ static void queue_claim(struct queue *q, size_t slots, size_t renewals, int64_t 
 	q->asked = slots;
 	q->asked_at = now;
 	if (slots > 0) {
-		q->worker->rung = q->worker->rung || (q->doorbell.rang && q->places == 0);
+		q->worker->gates.expecting |= q->doorbell.rang && q->places == 0;
 		q->doorbell.rang = false;
 	}
 	q->tick_at = now + q->tick_us;

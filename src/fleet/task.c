@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "fleet/attempt.h"
 #include "fleet/count.h"
+#include "fleet/ending.h"
 #include "fleet/gate.h"
 #include "fleet/queue.h"
 #include "fleet/settle.h"
@@ -121,96 +122,13 @@ int64_t task_since(const struct task *t)
 	return due > t->created_at ? due : t->created_at;
 }
 
-/* ---- ends: settle, finish ------------------------------------------------------------------- */
-
-/* Who is to be told of it is told first: what is settled is forgotten. */
-static bool task_notify(struct task *t)
-{
-	struct notify *n = &t->worker->webhooks.notify;
-
-	if (!notify_wants(n, t))
-		return false;
-	task_set_state(t, TASK_NOTIFYING);
-	notify_mail(n, t);
-	return true;
-}
-
-static void task_settle(struct task *t)
-{
-	struct decision *d = &t->decision;
-
-	if (task_notify(t))
-		return;
-
-	if (d->settle == SETTLE_ACK && d->status && strcmp(d->status, "sent") == 0 &&
-	    t->worker->options->keep_sent > 0)
-		d->settle = SETTLE_KEEP;
-	task_set_state(t, TASK_SETTLING);
-	settle_add(t->queue, t);
-}
-
-void task_finish(struct task *t)
-{
-	task_set_state(t, TASK_FINISHING);
-	status_ask(&t->worker->status, STATUS_FINISH, t);
-}
-
-/* The claim ends, the status stays as it is. */
-static void task_settle_only(struct task *t, enum settle_action action, int64_t at)
-{
-	t->decision = (struct decision){.settle = action, .at = at};
-	task_settle(t);
-}
-
-/* That status was written by an earlier claim, which died before it settled: the event says what is
- * known of it. */
-static void task_decide_written(struct task *t, enum settle_action action, int64_t at)
-{
-	size_t n = strcspn(t->last_error, ":");
-
-	t->decision = (struct decision){.status = t->verdict_text, .settle = action, .at = at};
-	t->decision.attempt = strcmp(t->verdict_text, "cancelled") != 0 &&
-	                      t->history.provider[0] != '\0';
-	snprintf(t->decision.error, sizeof(t->decision.error), "%s", t->last_error);
-	snprintf(t->outcome.code, sizeof(t->outcome.code), "%.*s", (int)n, t->last_error);
-}
-
-static void task_settle_written(struct task *t, enum settle_action action, int64_t at)
-{
-	task_decide_written(t, action, at);
-	task_settle(t);
-}
-
-void task_decide_failed(struct task *t, const char *code, const char *text)
-{
-	t->decision = (struct decision){.status = "failed", .settle = SETTLE_BURY};
-	outcome_set(&t->outcome, OUTCOME_REJECTED, code, text);
-	snprintf(t->decision.error, sizeof(t->decision.error), "%s: %s", code, text);
-}
-
-/* Fails for a reason that is not a provider's. */
-static void task_fail(struct task *t, const char *code, const char *text)
-{
-	task_decide_failed(t, code, text);
-	task_finish(t);
-}
-
-/* The same of one that may have been tried: held, when nobody knows what came of that. */
-static void task_give_up(struct task *t, const char *code, const char *text)
-{
-	task_decide_failed(t, code, text);
-	if (t->history.pinned[0] != '\0')
-		t->decision.status = "held";
-	else
-		attempt_failed(t);
-	task_finish(t);
-}
+/* ---- the way to a provider ----------------------------------------------------------------------- */
 
 /* An attempt has ended: what follows is written. */
 static void task_outcome(struct task *t, const char *provider)
 {
 	attempt_ended(t, provider);
-	task_finish(t);
+	ending_finish(t);
 }
 
 /* An earlier claim began and was not heard of again: its worker died, or lost its lease. */
@@ -227,18 +145,16 @@ static void task_lost_attempt(struct task *t)
 	task_outcome(t, provider);
 }
 
-/* ---- the way to a provider ----------------------------------------------------------------------- */
-
 static void task_no_route(struct task *t)
 {
-	const char *why = worker_refusal(t->worker, t->job);
+	const char *why = gates_refusal(&t->worker->gates, t->job);
 
 	if (t->history.n_tries > 0)
-		task_give_up(t, "attempts_spent", "no provider is left to try");
+		ending_give_up(t, "attempts_spent", "no provider is left to try");
 	else if (why)
-		task_fail(t, CODE_UNSUPPORTED, why);
+		ending_fail(t, CODE_UNSUPPORTED, why);
 	else
-		task_fail(t, "no_such_provider", t->job->provider);
+		ending_fail(t, "no_such_provider", t->job->provider);
 }
 
 static void task_route(struct task *t)
@@ -247,16 +163,16 @@ static void task_route(struct task *t)
 	int64_t at;
 
 	if (t->worker->stopping) {
-		task_settle_only(t, SETTLE_DELAY, redis_clock_now(&t->queue->clock));
+		ending_settle_only(t, SETTLE_DELAY, redis_clock_now(&t->queue->clock));
 		return;
 	}
-	switch (worker_route(t->worker, t, &gate, &at)) {
+	switch (gates_route(&t->worker->gates, t, &gate, &at)) {
 	case ROUTE_GATE:
 		task_set_state(t, TASK_PARKED);
 		gate_enter(gate, t);
 		break;
 	case ROUTE_WAIT:
-		task_settle_only(t, SETTLE_DELAY, at);
+		ending_settle_only(t, SETTLE_DELAY, at);
 		break;
 	case ROUTE_NONE:
 		task_no_route(t);
@@ -273,13 +189,13 @@ static void task_consider(struct task *t)
 		t->created_at = now;
 	due = task_not_before(t);
 	if (t->job->expires_at > 0 && now >= t->job->expires_at) {
-		task_give_up(t, "expired", "expiresAt has passed");
+		ending_give_up(t, "expired", "expiresAt has passed");
 	} else if (now - task_since(t) > t->worker->options->max_queue_time * 1000) {
-		task_give_up(t, "expired", "it was longer in the queue than MAX_QUEUE_TIME");
+		ending_give_up(t, "expired", "it was longer in the queue than MAX_QUEUE_TIME");
 	} else if (due > now + TASK_SOON_MS) {
 		t->decision = (struct decision){
 			.status = "scheduled", .settle = SETTLE_DELAY, .at = due};
-		task_finish(t);
+		ending_finish(t);
 	} else {
 		task_route(t);
 	}
@@ -298,7 +214,7 @@ static void task_take_back(struct task *t)
 	};
 	t->unconfirmed = false;
 	outcome_set(&t->outcome, OUTCOME_RETRY, "taken_back", "");
-	task_finish(t);
+	ending_finish(t);
 }
 
 /* ---- events ---------------------------------------------------------------------------------- */
@@ -314,13 +230,13 @@ static void task_judged(struct task *t)
 		break;
 	case VERDICT_FINAL:
 		/* An earlier claim wrote it and died before it settled; or it was cancelled. */
-		task_settle_written(t, dead ? SETTLE_BURY : SETTLE_ACK, 0);
+		ending_settle_written(t, dead ? SETTLE_BURY : SETTLE_ACK, 0);
 		break;
 	case VERDICT_DUPLICATE:
 		log_info("duplicate_dropped", LOG_STR("id", t->id), LOG_STR("key", t->key),
 		         LOG_TRACE(t));
 		stats_add(t->queue->stats, STATS_DUPLICATES, 0);
-		task_settle_only(t, SETTLE_ACK, 0);
+		ending_settle_only(t, SETTLE_ACK, 0);
 		break;
 	case VERDICT_RIVAL:
 		task_set_state(t, TASK_ASKING);
@@ -330,13 +246,13 @@ static void task_judged(struct task *t)
 		log_warn("key_conflict", LOG_STR("id", t->id), LOG_STR("key", t->key),
 		         LOG_TRACE(t));
 		task_name_auto(t);
-		task_fail(t, "conflict", "the idempotency key belongs to other content");
+		ending_fail(t, "conflict", "the idempotency key belongs to other content");
 		break;
 	default:
 		log_error("status_unusable", LOG_STR("id", t->id), LOG_STR("key", t->status_key),
 		          LOG_STR("error", t->verdict_text), LOG_TRACE(t));
 		task_name_auto(t);
-		task_fail(t, "status_unusable", "the key of its status holds something else");
+		ending_fail(t, "status_unusable", "the key of its status holds something else");
 		break;
 	}
 }
@@ -344,7 +260,7 @@ static void task_judged(struct task *t)
 static void task_claimed(struct task *t)
 {
 	if (!t->job) {
-		task_finish(t);
+		ending_finish(t);
 	} else if (t->kind == TASK_AGAIN) {
 		task_set_state(t, TASK_PEEKING);
 		status_ask(&t->worker->status, STATUS_PEEK, t);
@@ -358,8 +274,8 @@ static bool task_tell_written(struct task *t)
 {
 	if (!t->adopted || t->verdict_text[0] == '\0')
 		return false;
-	task_decide_written(t, SETTLE_DELAY, 0);
-	t->telling = task_notify(t);
+	ending_decide_written(t, SETTLE_DELAY, 0);
+	t->telling = ending_notify(t);
 	if (!t->telling) {
 		t->decision = (struct decision){0};
 		t->outcome = (struct outcome){0};
@@ -377,7 +293,7 @@ static void task_peeked(struct task *t)
 	            strcmp(t->verdict_text, "retrying") == 0) &&
 	           t->due_at > redis_clock_now(&t->queue->clock) + TASK_SOON_MS) {
 		/* An earlier claim wrote when it is due, and died before it settled. */
-		task_settle_written(t, SETTLE_DELAY, t->due_at);
+		ending_settle_written(t, SETTLE_DELAY, t->due_at);
 	} else if (!task_tell_written(t)) {
 		task_consider(t);
 	}
@@ -388,7 +304,7 @@ static void task_notified(struct task *t)
 {
 	if (!t->telling) {
 		t->notified = true;
-		task_settle(t);
+		ending_settle(t);
 		return;
 	}
 	t->telling = false;
@@ -443,7 +359,7 @@ static void task_note(struct task *t)
 	t->note_key = NULL;
 	t->key = t->status_key + t->key_at;
 	t->noting = true;
-	task_finish(t);
+	ending_finish(t);
 }
 
 static void task_finished(struct task *t)
@@ -457,7 +373,7 @@ static void task_finished(struct task *t)
 		}
 		if (t->noting && t->verdict == VERDICT_OK)
 			t->decision.status = t->verdict_text; /* failed, or held */
-		task_settle(t);
+		ending_settle(t);
 		break;
 	case VERDICT_LATE:
 		task_drop(t, "attempt_late");
@@ -468,7 +384,7 @@ static void task_finished(struct task *t)
 			log_error("status_unusable", LOG_STR("id", t->id),
 			          LOG_STR("key", t->status_key), LOG_STR("error", t->verdict_text),
 			          LOG_TRACE(t));
-			task_settle(t);
+			ending_settle(t);
 			break;
 		}
 		task_judged(t);
@@ -603,7 +519,7 @@ void task_advance(struct task *t, enum task_event event)
 /* key: its own, where that could be made out; it is freed. */
 static void task_invalid(struct task *t, const char *code, const char *text, char *key)
 {
-	task_decide_failed(t, code, text);
+	ending_decide_failed(t, code, text);
 	task_name_auto(t);
 	if (key)
 		t->note_key = keys_status(t->worker->options->key_prefix, key);

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "fleet/ending.h"
 #include "fleet/queue.h"
 #include "fleet/settle.h"
 #include "fleet/status.h"
@@ -75,7 +76,7 @@ void webhook_parse(struct task *t, const char *payload, size_t len)
 		error_set(&err, "it is larger than MAX_JOB_BYTES");
 	else if (t->kind != TASK_POISON && webhook_job_read(&w->job, payload, len, &err))
 		return;
-	task_decide_failed(t, t->kind == TASK_POISON ? "poison" : "invalid_webhook", err.text);
+	ending_decide_failed(t, t->kind == TASK_POISON ? "poison" : "invalid_webhook", err.text);
 	log_warn("job_invalid", LOG_STR("id", t->id), LOG_STR("queue", t->queue->keys.list),
 	         LOG_STR("error", t->decision.error));
 }
@@ -100,8 +101,8 @@ static void webhook_give_back(struct task *t, int64_t wait_ms)
 
 static void webhook_fail(struct task *t, const char *code, const char *text)
 {
-	task_decide_failed(t, code, text);
-	task_finish(t);
+	ending_decide_failed(t, code, text);
+	ending_finish(t);
 }
 
 /* ---- an attempt ----------------------------------------------------------------------------------- */
@@ -247,7 +248,7 @@ static void webhook_done(struct task *t)
 	if (o->kind == OUTCOME_SENT && t->token == 1)
 		webhook_settle(t); /* it has no status */
 	else
-		task_finish(t);
+		ending_finish(t);
 }
 
 /* ---- the way there -------------------------------------------------------------------------------- */
@@ -296,10 +297,10 @@ static void webhook_consider(struct task *t)
 /* It counts as an attempt, by which a replay is known: that one goes there. */
 static void webhook_fail_disabled(struct task *t)
 {
-	task_decide_failed(t, "disabled", "the endpoint has answered 410");
+	ending_decide_failed(t, "disabled", "the endpoint has answered 410");
 	t->decision.attempt = true;
 	webhook_attempted(t);
-	task_finish(t);
+	ending_finish(t);
 }
 
 static void webhook_asked(struct task *t)
@@ -350,7 +351,7 @@ static void webhook_peeked(struct task *t)
 static void webhook_claimed(struct task *t)
 {
 	if (t->decision.status) {
-		task_finish(t); /* it cannot be read */
+		ending_finish(t); /* it cannot be read */
 	} else if (t->kind == TASK_AGAIN) {
 		task_set_state(t, TASK_PEEKING);
 		status_ask(&t->worker->status, STATUS_PEEK, t);

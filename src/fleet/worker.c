@@ -14,128 +14,6 @@
 #include "mail/address.h"
 #include "mail/message.h"
 
-/* ---- routes ---------------------------------------------------------------------------------- */
-
-static bool gate_allowed(const struct gate *g, const struct job *j)
-{
-	return !g->retired &&
-	       (j->provider[0] == '\0' || strcmp(j->provider, g->provider->name) == 0);
-}
-
-static bool gate_carries(const struct gate *g, const struct job *j)
-{
-	return gate_allowed(g, j) && provider_refuses(g->provider, j) == NULL;
-}
-
-size_t worker_providers(const struct worker *w, const struct job *j,
-                        struct policy_provider out[REGISTRY_MAX])
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < w->n_gates && n < REGISTRY_MAX; i++) {
-		const struct provider *p = w->gates[i]->provider;
-		if (gate_carries(w->gates[i], j))
-			out[n++] = (struct policy_provider){
-				.name = p->name,
-				.max_bytes = p->type->max_bytes,
-				.spills = p->spills,
-			};
-	}
-	return n;
-}
-
-const char *worker_refusal(const struct worker *w, const struct job *j)
-{
-	const char *why = NULL;
-
-	for (size_t i = 0; i < w->n_gates && why == NULL; i++) {
-		if (gate_allowed(w->gates[i], j))
-			why = provider_refuses(w->gates[i]->provider, j);
-	}
-	return why;
-}
-
-static size_t worker_choices(const struct worker *w, const struct task *t,
-                             struct route_choice out[WORKER_MAX_GATES])
-{
-	struct policy p = {
-		.max_tries = t->job->max_attempts > 0 ? t->job->max_attempts
-	                                              : w->options->max_retry_attempts,
-	};
-	size_t n = 0;
-
-	for (size_t i = 0; i < w->n_gates; i++) {
-		struct gate *g = w->gates[i];
-		const struct provider *provider = g->provider;
-		if (!gate_carries(g, t->job) || !policy_may_use(&t->history, &p, provider->name))
-			continue;
-		out[n++] = (struct route_choice){
-			.gate = g,
-			.tier = provider->tier,
-			.weight = g->weight,
-			.tries = history_tries(&t->history, provider->name),
-			.open = gate_flows(g),
-			.slow = gate_slow(g),
-			.spills = provider->spills,
-			.opens_at = gate_opens_at(g),
-		};
-	}
-	route_order(out, n, t->key);
-	return n;
-}
-
-/* Is there anybody to give a mail to? While there is not, nothing is taken from the lists. */
-static bool worker_flows(const struct worker *w)
-{
-	if (clock_boot_us() < status_fenced_until(&w->status))
-		return false;
-	for (size_t i = 0; i < w->n_gates; i++) {
-		if (gate_takes(w->gates[i]))
-			return true;
-	}
-	return false;
-}
-
-enum route worker_route(struct worker *w, const struct task *t, struct gate **gate, int64_t *at)
-{
-	struct route_choice choices[WORKER_MAX_GATES];
-	size_t n = worker_choices(w, t, choices), chosen = route_choose(choices, n);
-	int64_t now = clock_boot_us(), opens_at, wait = 0;
-
-	if (chosen == ROUTE_NOWHERE)
-		return ROUTE_NONE;
-	*gate = choices[chosen].gate;
-	opens_at = choices[chosen].opens_at;
-	if (opens_at == INT64_MAX)
-		wait = INT64_MAX;
-	else if (opens_at > now)
-		wait = (opens_at - now) / 1000;
-	if (wait <= w->options->lease_ms)
-		return ROUTE_GATE;
-	/* Paused, or shut for long: it waits in Redis, where it needs no lease. While all are, nothing is
-	 * claimed: then it is due as soon as one opens, or is made to. */
-	if (!worker_flows(w))
-		wait = 0;
-	else if (wait > w->options->lease_ms * 2)
-		wait = w->options->lease_ms * 2;
-	*at = redis_clock_now(&t->queue->clock) + wait;
-	return ROUTE_WAIT;
-}
-
-static void worker_reroute(struct worker *w)
-{
-	w->rerouting = false;
-	for (size_t i = 0; i < w->n_gates; i++) {
-		struct gate *g = w->gates[i];
-		size_t n = g->n_line;
-		if (gate_takes(g) && !w->reweighed && !(g->provider->spills && gate_slow(g)))
-			continue;
-		while (n-- > 0 && !TAILQ_EMPTY(&g->line))
-			task_advance(TAILQ_FIRST(&g->line), TASK_ON_REROUTE);
-	}
-	w->reweighed = false;
-}
-
 const struct tracer *worker_tracer(const struct worker *w)
 {
 	return w->tracer;
@@ -189,7 +67,7 @@ static void worker_flush_queues(struct worker *w)
 		w->queues[i]->hungry = queue_hungry(w->queues[i]); /* asked once: time goes on */
 		used += w->queues[i]->places == 0 ? places_held(w->queues[i]) : 0;
 	}
-	free_slots = all = used < most && worker_flows(w) ? most - used : 0;
+	free_slots = all = used < most && gates_flow(&w->gates) ? most - used : 0;
 	for (size_t i = 0; i < w->n_queues; i++) {
 		if (!shares_places(w->queues[i]))
 			continue;
@@ -215,7 +93,7 @@ static void worker_flush_queues(struct worker *w)
 			weights -= q->weight;
 			/* What its doorbell has moved is taken even when all slots are full:
 			 * nobody else was told of it. */
-			if (share == 0 && q->hungry && q->doorbell.rang && worker_flows(w))
+			if (share == 0 && q->hungry && q->doorbell.rang && gates_flow(&w->gates))
 				share = 1;
 		}
 		queue_flush(q, share);
@@ -236,65 +114,6 @@ static bool worker_all_done(const struct worker *w)
 	return w->stopping || w->until_empty;
 }
 
-static void worker_drop_retired(struct worker *w)
-{
-	for (size_t i = w->n_gates; i-- > 0;) {
-		struct gate *g = w->gates[i];
-		if (!g->retired || g->provider->in_use > 0 || g->asking || g->n_line > 0)
-			continue;
-		for (size_t q = 0; q < w->n_queues; q++) {
-			struct task *t;
-			TAILQ_FOREACH(t, &w->queues[q]->tasks, lease)
-			{
-				if (t->gate == g)
-					goto next;
-			}
-		}
-		gate_free(g);
-		w->n_gates--;
-		memmove(&w->gates[i], &w->gates[i + 1], (w->n_gates - i) * sizeof(w->gates[0]));
-	next:;
-	}
-}
-
-/* The job that a doorbell has moved will go to the first that takes it, or, by weights, to one beside it. */
-static void worker_expect(struct worker *w)
-{
-	const struct gate *first = NULL;
-
-	for (size_t i = 0; i < w->n_gates; i++) {
-		struct gate *g = w->gates[i];
-		if (!gate_takes(g) || (first && g->provider->tier != first->provider->tier))
-			continue;
-		first = g;
-		gate_expect(g);
-	}
-}
-
-/* While replicas are missing, one mail of all gates goes at a time. */
-static void worker_flush_gates(struct worker *w)
-{
-	int64_t fenced = status_fenced_until(&w->status);
-	bool may = clock_boot_us() >= fenced;
-
-	if (w->rung && fenced == 0)
-		worker_expect(w);
-	w->rung = false;
-	for (size_t i = 0; i < w->n_gates; i++) {
-		struct gate *g = w->gates[i];
-
-		if (fenced == 0) {
-			gate_flush(g, w->redis, GATE_MAX_BATCH);
-		} else if (may && g->n_line > 0 && !g->asking) {
-			status_fence_probe(&w->status);
-			may = false;
-			gate_flush(g, w->redis, 1);
-		} else {
-			gate_flush(g, w->redis, 0);
-		}
-	}
-}
-
 static void worker_flush(struct ev_loop *loop, ev_prepare *prepare, int events)
 {
 	struct worker *w = prepare->data;
@@ -304,25 +123,15 @@ static void worker_flush(struct ev_loop *loop, ev_prepare *prepare, int events)
 		ev_break(loop, EVBREAK_ALL);
 		return;
 	}
-	if (w->rerouting)
-		worker_reroute(w);
+	if (w->gates.rerouting)
+		gates_reroute(&w->gates);
 	if (!topology_up(w->redis))
 		return;
 	/* Claims first: renewals must be in Redis before what relies on them. */
 	worker_flush_queues(w);
 	status_flush(&w->status, w->redis);
 	webhooks_flush(&w->webhooks);
-	worker_flush_gates(w);
-}
-
-/* The server may be another one, which never heard of them. */
-static void worker_tell_limits(struct worker *w)
-{
-	for (size_t i = 0; i < w->n_gates; i++) {
-		const struct provider *p = w->gates[i]->provider;
-		if (!w->gates[i]->retired)
-			stats_limit(stats_provider(&w->stats, p->name), p->interval_us, p->burst);
-	}
+	gates_flush(&w->gates, w->redis);
 }
 
 static void worker_on_redis(void *data, bool up)
@@ -332,7 +141,29 @@ static void worker_on_redis(void *data, bool up)
 	if (!up)
 		return;
 	heartbeat_beat(&w->heartbeat, w->redis);
-	worker_tell_limits(w);
+	gates_tell_limits(&w->gates, &w->stats);
+}
+
+static bool worker_needs(const struct worker *w, const struct gate *g)
+{
+	const struct task *t;
+
+	for (size_t i = 0; i < w->n_queues; i++) {
+		TAILQ_FOREACH(t, &w->queues[i]->tasks, lease)
+		{
+			if (t->gate == g)
+				return true;
+		}
+	}
+	return g->provider->in_use > 0 || g->asking;
+}
+
+static void worker_drop_retired(struct worker *w)
+{
+	for (size_t i = w->gates.n; i-- > 0;) {
+		if (w->gates.list[i]->retired && !worker_needs(w, w->gates.list[i]))
+			gates_remove(&w->gates, i);
+	}
 }
 
 /* Once a second: heartbeat; the stats; providers that have held a last byte for too long, since Redis is away
@@ -409,58 +240,24 @@ static void worker_on_stop(struct ev_loop *loop, ev_signal *signal, int events)
 	ev_timer_start(loop, &w->grace);
 }
 
-static bool worker_open_gates(struct worker *w, struct error *err)
-{
-	struct registry r;
-
-	if (!registry_open(&r, w->loop, w->options, w->allow_mocks, err))
-		return false;
-	if (w->n_gates + r.n > WORKER_MAX_GATES) {
-		registry_close(&r);
-		return error_set(err,
-		                 "too many reloads while mails are still with the old providers");
-	}
-	/* The new ones first: the order is the failover order. */
-	memmove(&w->gates[r.n], &w->gates[0], w->n_gates * sizeof(w->gates[0]));
-	for (size_t i = 0; i < r.n; i++)
-		w->gates[i] = gate_new(r.list[i], w->options, &w->clock, &w->rerouting);
-	w->n_gates += r.n;
-	return true;
-}
-
-/* The first `n` gates are new; those behind have had their day. */
-static void worker_retire_gates(struct worker *w, size_t n)
-{
-	for (size_t i = n; i < w->n_gates; i++) {
-		struct gate *old = w->gates[i];
-
-		for (size_t k = 0; k < n && !old->retired; k++) {
-			if (strcmp(w->gates[k]->provider->name, old->provider->name) == 0)
-				gate_replace(w->gates[k], old);
-		}
-		old->retired = true;
-	}
-}
-
 static void worker_on_reload(struct ev_loop *loop, ev_signal *signal, int events)
 {
 	struct worker *w = signal->data;
-	size_t before = w->n_gates;
+	size_t before = w->gates.n;
 	struct error err;
 
 	(void)loop;
 	(void)events;
 	options_forget();
-	if (!worker_open_gates(w, &err)) {
+	if (!gates_open(&w->gates, w->loop, w->allow_mocks, &err)) {
 		log_error("reload_failed", LOG_STR("error", err.text));
 		return;
 	}
-	worker_retire_gates(w, w->n_gates - before);
 	w->heartbeat.known = false;
 	webhooks_reload(&w->webhooks);
-	worker_tell_limits(w);
-	w->rerouting = true;
-	log_info("reloaded", LOG_INT("providers", (int64_t)(w->n_gates - before)));
+	gates_tell_limits(&w->gates, &w->stats);
+	w->gates.rerouting = true;
+	log_info("reloaded", LOG_INT("providers", (int64_t)(w->gates.n - before)));
 }
 
 /* ---- start and end ------------------------------------------------------------------------------- */
@@ -570,7 +367,7 @@ static bool worker_start(struct worker *w, struct error *err)
 	redis.link.name = mem_strdup(w->name);
 	w->redis = topology_open(w->loop, &redis, worker_on_redis, w);
 	topology_config_free(&redis);
-	ok = worker_open_gates(w, err) && worker_open_queues(w, err) &&
+	ok = gates_open(&w->gates, w->loop, w->allow_mocks, err) && worker_open_queues(w, err) &&
 	     worker_open_webhooks(w, err);
 	if (ok)
 		worker_watch(w);
@@ -596,8 +393,7 @@ static void worker_stop(struct worker *w)
 	tracer_close(w->tracer, worker_tasks(w) > 0 ? 0 : tracer_spare_ms(w->stop_by));
 	for (size_t i = 0; i < w->n_queues; i++)
 		queue_free(w->queues[i]);
-	for (size_t i = 0; i < w->n_gates; i++)
-		gate_free(w->gates[i]);
+	gates_free(&w->gates);
 	webhooks_free(&w->webhooks);
 	status_free(&w->status);
 	heartbeat_free(&w->heartbeat);
@@ -623,12 +419,13 @@ bool worker_run(const struct options *o, bool until_empty, bool allow_mocks,
 	w.name = worker_make_name(o);
 	log_set_name(w.name);
 	status_init(&w.status, o);
+	gates_init(&w.gates, o, &w.clock, &w.status);
 	heartbeat_init(&w.heartbeat, &w);
 	stats_init(&w.stats, o->key_prefix);
 	ok = worker_start(&w, err);
 	if (ok) {
 		log_info("worker_started", LOG_INT("queues", (int64_t)w.n_queues),
-		         LOG_INT("providers", (int64_t)w.n_gates),
+		         LOG_INT("providers", (int64_t)w.gates.n),
 		         LOG_INT("concurrency", o->concurrency));
 		if (guest)
 			guest->open(guest->data, &w, w.loop, w.redis);
