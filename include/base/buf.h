@@ -27,7 +27,7 @@ void buf_add_str(struct buf *b, const char *s);
 void buf_add_char(struct buf *b, char c);
 void buf_add_int(struct buf *b, int64_t n); /* decimal */
 void buf_addf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
-void buf_add_json(struct buf *b, const char *s, size_t n); /* a JSON string with its quotes; bad UTF-8 becomes U+FFFD */
+void buf_add_json(struct buf *b, const char *s, size_t n); /* a JSON string with its quotes; bad UTF-8 and NUL become U+FFFD */
 
 /* Makes room for n more bytes and returns where they go, or NULL when that is past the maximum.
  * The caller writes there and adds to `len` itself. */

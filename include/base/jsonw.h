@@ -21,10 +21,11 @@ void jsonw_key(struct buf *b, const char *name);
 
 /* Values. */
 void jsonw_str(struct buf *b, const char *s);
-void jsonw_strn(struct buf *b, const char *s, size_t n); /* what is no UTF-8 becomes U+FFFD */
+void jsonw_strn(struct buf *b, const char *s, size_t n); /* what is no UTF-8, and NUL, become U+FFFD */
 void jsonw_int(struct buf *b, int64_t n);
 void jsonw_bool(struct buf *b, bool yes);
 void jsonw_null(struct buf *b);
+void jsonw_raw(struct buf *b, const struct buf *json); /* one that was written apart; if it did not fit, b fails, too */
 void jsonw_base64(struct buf *b, const void *bytes, size_t n); /* as a string, in one line */
 
 /* Members: a key and its value. */

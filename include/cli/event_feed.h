@@ -11,7 +11,6 @@
 #ifndef CLI_EVENT_FEED_H
 #define CLI_EVENT_FEED_H
 
-#include <cjson/cJSON.h>
 #include <hiredis/hiredis.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -53,7 +52,7 @@ bool event_feed_next(struct event_feed *f, struct event *e, bool *there, struct 
 void event_feed_again(struct event_feed *f);
 
 const char *event_field(const struct event *e, const char *name); /* "" when it has none */
-cJSON *event_json(const struct event *e) MUST_CHECK;
+void event_json(const struct event *e, struct buf *out); /* an object */
 /* One line, ended by a newline. */
 void event_write(const struct event *e, const struct term *term, struct buf *out);
 

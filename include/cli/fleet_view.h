@@ -2,7 +2,6 @@
 #ifndef CLI_FLEET_VIEW_H
 #define CLI_FLEET_VIEW_H
 
-#include <cjson/cJSON.h>
 #include <stdbool.h>
 
 #include "base/attr.h"
@@ -18,7 +17,8 @@
 bool fleet_view_load(struct survey *v, struct sync *s, const struct options *o, const struct queue_set *queues,
                      struct error *err) MUST_CHECK;
 
-cJSON *fleet_view_json(const struct survey *v);
+/* {queues, providers, workers, at}, for programs. */
+void fleet_view_json(const struct survey *v, struct buf *out);
 void fleet_view_write(const struct survey *v, const struct term *term, struct buf *out);
 
 #endif

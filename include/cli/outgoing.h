@@ -3,11 +3,11 @@
 #ifndef CLI_OUTGOING_H
 #define CLI_OUTGOING_H
 
-#include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "base/attr.h"
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/options.h"
 #include "fleet/queue_set.h"
@@ -64,6 +64,6 @@ bool outgoing_poll(struct outgoing_list *l, struct sync *s, const char *prefix,
                    void (*settled)(const struct outgoing *m), struct error *err) MUST_CHECK;
 
 /* {accepted, refused, mails: [{index, idempotencyKey, queue, result, status?, error?, errors?}]} */
-cJSON *outgoing_json(const struct outgoing_list *l);
+void outgoing_json(const struct outgoing_list *l, struct buf *out);
 
 #endif

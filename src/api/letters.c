@@ -5,12 +5,11 @@
 #include <string.h>
 
 #include "api/api.h"
-#include "api/lookup.h"
 #include "base/jsonw.h"
 #include "base/mem.h"
 #include "base/number.h"
-#include "base/utf8.h"
 #include "fleet/dead_walk.h"
+#include "fleet/view_json.h"
 
 #define LIST_LIMIT 50
 #define MAX_PART ((size_t)1 << 20)
@@ -50,52 +49,21 @@ static void letters_free(struct letters *l)
 	mem_free(l);
 }
 
-/* --- a letter ------------------------------------------------------------------------------------------------ */
-
-static void write_letter(struct buf *out, const struct dead_letter *d)
-{
-	jsonw_pair(out, "id", d->id);
-	jsonw_pair(out, "queue", d->queue->list);
-	jsonw_pair_or_null(out, "idempotencyKey", d->key);
-	jsonw_pair_time(out, "deadAt", d->dead_at);
-	jsonw_pair_or_null(out, "error", d->mail.error);
-	jsonw_pair_int(out, "payloadBytes", (int64_t)d->payload_len);
-	jsonw_key(out, "mail");
-	if (d->mail.found)
-		lookup_write(out, &d->mail);
-	else
-		jsonw_null(out);
-}
-
 static void on_listed(struct dead_letter *d, const char *why, void *data)
 {
 	struct letters *l = data;
 
 	(void)why;
-	jsonw_open(&l->request->out, '{');
-	write_letter(&l->request->out, d);
-	jsonw_close(&l->request->out, '}');
+	view_json_letter(&l->request->out, d, false);
 	l->n++;
 }
 
-/* What JSON cannot hold becomes U+FFFD, and `payloadExact` is false. */
 static void on_shown(struct dead_letter *d, const char *why, void *data)
 {
 	struct letters *l = data;
-	struct buf *out = &l->request->out;
 
 	(void)why;
-	jsonw_open(out, '{');
-	write_letter(out, d);
-	jsonw_key(out, "payload");
-	if (d->payload != NULL)
-		jsonw_strn(out, d->payload, d->payload_len);
-	else
-		jsonw_null(out);
-	jsonw_pair_bool(out, "payloadExact",
-	                d->payload != NULL && utf8_valid(d->payload, d->payload_len) &&
-	                        memchr(d->payload, '\0', d->payload_len) == NULL);
-	jsonw_close(out, '}');
+	view_json_letter(&l->request->out, d, true);
 	l->n++;
 }
 

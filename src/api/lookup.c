@@ -1,61 +1,10 @@
 #include "api/lookup.h"
 
-#include <string.h>
-
 #include "api/api.h"
 #include "archive/finder.h"
-#include "base/jsonw.h"
 #include "base/mem.h"
+#include "fleet/view_json.h"
 #include "redis/keys.h"
-
-/* --- the status --------------------------------------------------------------------------------------------- */
-
-static void write_timeline(struct buf *out, const struct mail_view *v)
-{
-	jsonw_key(out, "timeline");
-	jsonw_open(out, '[');
-	for (size_t i = 0; i < v->n_timeline; i++) {
-		const struct mail_view_attempt *a = &v->timeline[i];
-
-		jsonw_open(out, '{');
-		jsonw_pair_int(out, a->late ? "lateToken" : "attempt", a->n);
-		jsonw_pair(out, "provider", a->provider);
-		jsonw_pair(out, "outcome", a->outcome);
-		jsonw_pair(out, "code", a->code);
-		if (a->ms >= 0) { /* else the line was cut before it */
-			jsonw_pair_int(out, "ms", a->ms);
-			jsonw_pair(out, "text", a->text);
-		}
-		jsonw_close(out, '}');
-	}
-	jsonw_close(out, ']');
-}
-
-void lookup_write(struct buf *out, const struct mail_view *v)
-{
-	jsonw_open(out, '{');
-	jsonw_pair_bool(out, "found", true);
-	jsonw_pair(out, "idempotencyKey", v->key);
-	jsonw_pair_or_null(out, "status", v->status);
-	jsonw_pair_or_null(out, "to", v->to);
-	jsonw_pair_or_null(out, "subject", v->subject);
-	jsonw_pair_or_null(out, "provider", v->provider);
-	jsonw_pair_int(out, "attempts", v->attempts);
-	jsonw_pair_or_null(out, "messageId", v->message_id);
-	jsonw_pair_time(out, "createdAt", v->created_at);
-	jsonw_pair_time(out, "updatedAt", v->updated_at);
-	if (v->next_attempt_at > 0)
-		jsonw_pair_time(out, "nextAttemptAt", v->next_attempt_at);
-	jsonw_pair_if(out, "error", v->error);
-	jsonw_pair_if(out, "recipients", v->recipients);
-	jsonw_pair_int(out, "duplicates", v->duplicates);
-	if (v->archived)
-		jsonw_pair_bool(out, "archived", true);
-	write_timeline(out, v);
-	jsonw_close(out, '}');
-}
-
-/* --- the route ---------------------------------------------------------------------------------------------- */
 
 /* False: there is none. */
 static bool answer(struct request *r, const redisReply *pairs, bool archived)
@@ -67,7 +16,7 @@ static bool answer(struct request *r, const redisReply *pairs, bool archived)
 	v.archived = archived;
 	found = v.found;
 	if (found) {
-		lookup_write(&r->out, &v);
+		view_json_mail(&r->out, &v);
 		request_answer(r, 200);
 	}
 	mail_view_free(&v);

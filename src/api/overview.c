@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/jsonw.h"
 #include "base/mem.h"
+#include "fleet/view_json.h"
 
 #define MAX_PROBLEMS 65536
 
@@ -142,34 +143,10 @@ static void write_providers(const struct survey *s, struct buf *out)
 	jsonw_close(out, ']');
 }
 
-static void write_queue(const struct survey_queue *q, struct buf *out)
-{
-	jsonw_open(out, '{');
-	jsonw_pair(out, "name", q->keys->list);
-	jsonw_pair_bool(out, "paused", q->paused);
-	if (q->error != NULL) {
-		jsonw_pair(out, "error", q->error);
-		jsonw_close(out, '}');
-		return;
-	}
-	jsonw_pair_int(out, "depth", q->depth);
-	jsonw_pair_int(out, "inFlight", q->in_flight);
-	jsonw_pair_int(out, "delayed", q->delayed);
-	jsonw_pair_int(out, "dead", q->dead);
-	jsonw_pair_int_or_null(out, "oldestMs", q->oldest_ms);
-	jsonw_pair_int_or_null(out, "nextDueMs", q->next_due_ms);
-	jsonw_pair_int_or_null(out, "oldestDeadMs", q->oldest_dead_ms);
-	jsonw_pair_int_or_null(out, "lastClaimMs", q->last_claim_ms);
-	jsonw_close(out, '}');
-}
-
 static void write_queues(const struct survey *s, struct buf *out)
 {
 	jsonw_key(out, "queues");
-	jsonw_open(out, '[');
-	for (size_t i = 0; i < s->n_queues; i++)
-		write_queue(&s->queues[i], out);
-	jsonw_close(out, ']');
+	view_json_queues(out, s);
 }
 
 /* Status and problems, which stand first. */
@@ -182,7 +159,7 @@ static void write_head(struct request *r, enum health health, struct buf *proble
 	jsonw_pair_real(out, "uptime", (double)(clock_mono_us() - r->api->started_at) / 1e6);
 	jsonw_close(problems, ']');
 	jsonw_key(out, "problems");
-	buf_add(out, problems->data, problems->len);
+	jsonw_raw(out, problems);
 }
 
 static void answer_health(struct request *r, enum health health)
@@ -201,7 +178,7 @@ void overview_write(struct buf *out, enum link_result result, const struct surve
 	jsonw_close(&problems, ']');
 	jsonw_pair(out, "status", health_names[health]);
 	jsonw_key(out, "problems");
-	buf_add(out, problems.data, problems.len);
+	jsonw_raw(out, &problems);
 	write_queues(s, out);
 	jsonw_pair_int(out, "workers", (int64_t)s->n_workers);
 	buf_free(&problems);

@@ -125,7 +125,7 @@ void buf_add_json(struct buf *b, const char *s, size_t n)
 			continue;
 		}
 		buf_add(b, s + from, i - from);
-		if (width == 0)
+		if (width == 0 || c == '\0')
 			buf_add_str(b, UTF8_REPLACEMENT);
 		else
 			add_json_escape(b, c);

@@ -56,6 +56,13 @@ void jsonw_null(struct buf *b)
 	buf_add_str(b, "null");
 }
 
+void jsonw_raw(struct buf *b, const struct buf *json)
+{
+	separate(b);
+	buf_add(b, json->data, json->len);
+	b->failed = b->failed || json->failed;
+}
+
 void jsonw_bool(struct buf *b, bool yes)
 {
 	separate(b);

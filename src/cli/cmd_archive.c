@@ -3,6 +3,7 @@
 
 #include "api/metrics_server.h"
 #include "archive/archive.h"
+#include "base/jsonw.h"
 #include "cli/args.h"
 #include "cli/cmd.h"
 #include "cli/human.h"
@@ -11,8 +12,6 @@
 #include "cli/table.h"
 #include "fleet/lag.h"
 #include "fleet/queue_set.h"
-
-#define TABLE_BYTES (1 << 20)
 
 /* ---- how far it is --------------------------------------------------------------------------- */
 
@@ -32,22 +31,21 @@ static bool load(struct sync *s, const struct queue_keys *keys, struct lag *lag,
 	return true;
 }
 
-static cJSON *lag_json(const char *queue, const struct lag *lag, int64_t now)
+static void write_lag_json(struct buf *out, const char *queue, const struct lag *lag, int64_t now)
 {
-	cJSON *o = jsonout_object();
-
-	jsonout_text(o, "queue", queue);
-	jsonout_bool(o, "archived", lag->known);
-	if (!lag->known)
-		return o;
-	jsonout_int(o, "entries", lag->waiting + lag->pending);
-	jsonout_int(o, "pending", lag->pending);
-	jsonout_int(o, "behindMs", lag_ms(lag, now));
-	jsonout_int(o, "total", lag->archived);
-	jsonout_int(o, "skipped", lag->skipped);
-	jsonout_int(o, "lost", lag->lost);
-	jsonout_int(o, "archivers", lag->archivers);
-	return o;
+	jsonw_open(out, '{');
+	jsonw_pair(out, "queue", queue);
+	jsonw_pair_bool(out, "archived", lag->known);
+	if (lag->known) {
+		jsonw_pair_int(out, "entries", lag->waiting + lag->pending);
+		jsonw_pair_int(out, "pending", lag->pending);
+		jsonw_pair_int(out, "behindMs", lag_ms(lag, now));
+		jsonw_pair_int(out, "total", lag->archived);
+		jsonw_pair_int(out, "skipped", lag->skipped);
+		jsonw_pair_int(out, "lost", lag->lost);
+		jsonw_pair_int(out, "archivers", lag->archivers);
+	}
+	jsonw_close(out, '}');
 }
 
 static const struct table_column columns[] = {
@@ -76,8 +74,7 @@ static void add_row(struct table *t, const char *queue, const struct lag *lag, i
 
 static int show(struct args *a, struct sync *s, const struct queue_set *queues)
 {
-	cJSON *list = args_has(a, "json") ? jsonout_array() : NULL;
-	bool any = false;
+	bool any = false, as_json = args_has(a, "json");
 	struct table t;
 	struct term term;
 	struct lag lag;
@@ -88,6 +85,9 @@ static int show(struct args *a, struct sync *s, const struct queue_set *queues)
 
 	if (!query_now(s, &err, &now))
 		return cmd_fail(CMD_REDIS, "%s", err.text);
+	buf_init(&out, JSONOUT_MAX);
+	if (as_json)
+		jsonw_open(&out, '[');
 	table_init(&t, columns, sizeof(columns) / sizeof(columns[0]));
 	for (size_t i = 0; i < queues->n && code == CMD_OK; i++) {
 		if (!load(s, &queues->keys[i], &lag, &err)) {
@@ -95,22 +95,20 @@ static int show(struct args *a, struct sync *s, const struct queue_set *queues)
 			break;
 		}
 		any = any || lag.known;
-		if (list != NULL)
-			jsonout_append(list, lag_json(queues->keys[i].list, &lag, now));
+		if (as_json)
+			write_lag_json(&out, queues->keys[i].list, &lag, now);
 		else
 			add_row(&t, queues->keys[i].list, &lag, now);
 	}
-	if (code == CMD_OK && list != NULL) {
-		jsonout_print(list);
-		list = NULL;
+	if (code == CMD_OK && as_json) {
+		jsonw_close(&out, ']');
+		jsonout_print(&out);
 	} else if (code == CMD_OK) {
 		term_init(&term, stdout);
-		buf_init(&out, TABLE_BYTES);
 		table_write(&t, &term, &out);
 		fputs(buf_str(&out), stdout);
-		buf_free(&out);
 	}
-	cJSON_Delete(list);
+	buf_free(&out);
 	table_free(&t);
 	if (code == CMD_OK && !any)
 		code = cmd_fail(CMD_NO, "no archiver has ever read these queues' events");

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/jsonw.h"
 #include "base/mem.h"
 #include "cli/args.h"
 #include "cli/cmd.h"
@@ -247,40 +248,52 @@ static void show_table(const struct report *r)
 	table_free(&t);
 }
 
-static cJSON *row_json(const struct row *row)
+static void write_live_json(struct buf *out, const struct outcome *answer)
+{
+	bool ok = answer->kind == OUTCOME_SENT;
+
+	jsonw_key(out, "live");
+	jsonw_open(out, '{');
+	jsonw_pair_bool(out, "ok", ok);
+	jsonw_pair(out, "outcome", ok ? "ok" : outcome_name(answer->kind));
+	jsonw_pair_or_null(out, "code", answer->code);
+	jsonw_pair_or_null(out, "text", answer->text);
+	jsonw_close(out, '}');
+}
+
+static void write_row_json(struct buf *out, const struct row *row)
 {
 	const struct provider *p = provider_of(row);
-	cJSON *o = jsonout_object(), *live;
 
-	jsonout_text(o, "name", row->name);
-	jsonout_text(o, "kind", p != NULL ? p->type->scheme : NULL);
-	jsonout_bool(o, "ok", row_is_well(row));
-	jsonout_text(o, "error", p != NULL ? NULL : row->err.text);
-	if (row->asked) {
-		live = jsonout_object();
-		jsonout_bool(live, "ok", row->answer.kind == OUTCOME_SENT);
-		jsonout_text(live, "outcome",
-		             row->answer.kind == OUTCOME_SENT ? "ok"
-		                                              : outcome_name(row->answer.kind));
-		jsonout_text(live, "code", row->answer.code);
-		jsonout_text(live, "text", row->answer.text);
-		jsonout_add(o, "live", live);
-	}
-	return o;
+	jsonw_open(out, '{');
+	jsonw_pair(out, "name", row->name);
+	jsonw_pair_or_null(out, "kind", p != NULL ? p->type->scheme : NULL);
+	jsonw_pair_bool(out, "ok", row_is_well(row));
+	jsonw_pair_or_null(out, "error", p != NULL ? NULL : row->err.text);
+	if (row->asked)
+		write_live_json(out, &row->answer);
+	jsonw_close(out, '}');
 }
 
 static void show_json(const struct report *r)
 {
-	cJSON *o = jsonout_object(), *errors = jsonout_array(), *providers = jsonout_array();
+	struct buf out;
 
+	buf_init(&out, JSONOUT_MAX);
+	jsonw_open(&out, '{');
+	jsonw_pair_bool(&out, "ok", exit_code(r) == CMD_OK);
+	jsonw_key(&out, "errors");
+	jsonw_open(&out, '[');
 	for (size_t i = 0; i < r->n_errors; i++)
-		jsonout_append_text(errors, r->errors[i].text);
+		jsonw_str(&out, r->errors[i].text);
+	jsonw_close(&out, ']');
+	jsonw_key(&out, "providers");
+	jsonw_open(&out, '[');
 	for (size_t i = 0; i < r->n_rows; i++)
-		jsonout_append(providers, row_json(&r->rows[i]));
-	jsonout_bool(o, "ok", exit_code(r) == CMD_OK);
-	jsonout_add(o, "errors", errors);
-	jsonout_add(o, "providers", providers);
-	jsonout_print(o);
+		write_row_json(&out, &r->rows[i]);
+	jsonw_close(&out, ']');
+	jsonw_close(&out, '}');
+	jsonout_print(&out);
 }
 
 static void report_free(struct report *r)

@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/jsonw.h"
 #include "base/mem.h"
-#include "base/utf8.h"
 #include "cli/args.h"
 #include "cli/cmd.h"
 #include "cli/human.h"
@@ -14,6 +14,7 @@
 #include "cli/term.h"
 #include "fleet/dead_walk.h"
 #include "fleet/queue_set.h"
+#include "fleet/view_json.h"
 #include "mail/job.h"
 
 #define LIST_LIMIT 50
@@ -30,8 +31,8 @@ struct dead {
 	int64_t now;
 	struct term term;
 	/* what comes out */
-	struct table table;    /* list */
-	cJSON *done, *skipped; /* list, retry, drop as JSON */
+	struct table table;       /* list */
+	struct buf done, skipped; /* list, retry, drop as JSON: arrays, not yet closed */
 	size_t n_done, n_skipped, n_missing;
 	bool dropping, no_such; /* the last name that was looked for is nobody's */
 };
@@ -96,36 +97,6 @@ static bool walk_to(struct dead *d, const char *name, enum dead_action action, d
 	return true;
 }
 
-/* --- for programs ---------------------------------------------------------------------------------------------- */
-
-static void payload_json(cJSON *o, const struct dead_letter *l)
-{
-	jsonout_int(o, "payloadBytes", (int64_t)l->payload_len);
-	if (l->payload == NULL)
-		jsonout_text(o, "payload", NULL);
-	else
-		jsonout_bytes(o, "payload", l->payload, l->payload_len);
-	/* False: it has bytes that JSON cannot hold; --payload prints them as they are. */
-	jsonout_bool(o, "payloadExact",
-	             l->payload != NULL && utf8_valid(l->payload, l->payload_len) &&
-	                     memchr(l->payload, '\0', l->payload_len) == NULL);
-}
-
-static cJSON *letter_json(const struct dead_letter *l, bool with_payload)
-{
-	cJSON *o = jsonout_object();
-
-	jsonout_text(o, "id", l->id);
-	jsonout_text(o, "queue", l->queue->list);
-	jsonout_text(o, "idempotencyKey", l->key);
-	jsonout_time(o, "deadAt", l->dead_at);
-	jsonout_text(o, "error", l->mail.error);
-	jsonout_add(o, "mail", mail_print_json(&l->mail));
-	if (with_payload)
-		payload_json(o, l);
-	return o;
-}
-
 /* --- list ---------------------------------------------------------------------------------------------------- */
 
 static void list_one(struct dead_letter *l, const char *why, void *data)
@@ -137,7 +108,7 @@ static void list_one(struct dead_letter *l, const char *why, void *data)
 	(void)why;
 	d->n_done++;
 	if (d->json) {
-		jsonout_append(d->done, letter_json(l, false));
+		view_json_letter(&d->done, l, false);
 		return;
 	}
 	table_add(&d->table, PAINT_BOLD, l->id);
@@ -171,8 +142,8 @@ static int list(struct dead *d)
 		return cmd_fail(CMD_REDIS, "%s", err.text);
 	}
 	if (d->json) {
-		jsonout_print(d->done);
-		d->done = NULL;
+		jsonw_close(&d->done, ']');
+		jsonout_print(&d->done);
 	} else if (d->n_done == 0) {
 		puts("no dead letters");
 	} else {
@@ -219,6 +190,7 @@ static void show_for_people(const struct dead *d, const struct dead_letter *l)
 static void show_one(struct dead_letter *l, const char *why, void *data)
 {
 	struct dead *d = data;
+	struct buf out;
 
 	(void)why;
 	d->n_done++;
@@ -228,7 +200,9 @@ static void show_one(struct dead_letter *l, const char *why, void *data)
 		else
 			d->n_missing++;
 	} else if (d->json) {
-		jsonout_print(letter_json(l, true));
+		buf_init(&out, JSONOUT_MAX);
+		view_json_letter(&out, l, true);
+		jsonout_print(&out);
 	} else {
 		show_for_people(d, l);
 	}
@@ -255,18 +229,17 @@ static int show(struct dead *d)
 static void tell(struct dead *d, const struct dead_letter *l, const char *why)
 {
 	const char *verb = d->dropping ? "dropped" : "retried";
-	struct buf line;
-	cJSON *o;
+	struct buf line, *out;
 
 	if (d->json) {
-		o = jsonout_object();
-		jsonout_text(o, "id", l->id);
-		jsonout_text(o, "queue", l->queue->list);
-		jsonout_text(o, "idempotencyKey", l->key);
-		jsonout_text(o, "error", l->mail.error);
-		if (why != NULL)
-			jsonout_text(o, "reason", why);
-		jsonout_append(why != NULL ? d->skipped : d->done, o);
+		out = why != NULL ? &d->skipped : &d->done;
+		jsonw_open(out, '{');
+		jsonw_pair(out, "id", l->id);
+		jsonw_pair(out, "queue", l->queue->list);
+		jsonw_pair_or_null(out, "idempotencyKey", l->key);
+		jsonw_pair_or_null(out, "error", l->mail.error);
+		jsonw_pair_if(out, "reason", why);
+		jsonw_close(out, '}');
 		return;
 	}
 	buf_init(&line, 16384);
@@ -310,19 +283,24 @@ static bool take_named(struct dead *d, enum dead_action action, struct error *er
 
 static void print_taken(struct dead *d)
 {
-	cJSON *o;
+	struct buf out;
 
 	if (!d->json) {
 		printf("%zu %s%s\n", d->n_done, d->dry_run ? "would be " : "",
 		       d->dropping ? "dropped" : "retried");
 		return;
 	}
-	o = jsonout_object();
-	jsonout_bool(o, "dryRun", d->dry_run);
-	jsonout_add(o, d->dropping ? "dropped" : "retried", d->done);
-	jsonout_add(o, "skipped", d->skipped);
-	d->done = d->skipped = NULL;
-	jsonout_print(o);
+	jsonw_close(&d->done, ']');
+	jsonw_close(&d->skipped, ']');
+	buf_init(&out, JSONOUT_MAX);
+	jsonw_open(&out, '{');
+	jsonw_pair_bool(&out, "dryRun", d->dry_run);
+	jsonw_key(&out, d->dropping ? "dropped" : "retried");
+	jsonw_raw(&out, &d->done);
+	jsonw_key(&out, "skipped");
+	jsonw_raw(&out, &d->skipped);
+	jsonw_close(&out, '}');
+	jsonout_print(&out);
 }
 
 static int take(struct dead *d)
@@ -419,11 +397,13 @@ static int run(struct args *a)
 		return cmd_fail(CMD_USAGE, "%s", err.text);
 	term_init(&d.term, stdout);
 	d.queues = &queues;
-	d.done = jsonout_array();
-	d.skipped = jsonout_array();
+	buf_init(&d.done, JSONOUT_MAX);
+	buf_init(&d.skipped, JSONOUT_MAX);
+	jsonw_open(&d.done, '[');
+	jsonw_open(&d.skipped, '[');
 	code = run_verb(&d, verb);
-	cJSON_Delete(d.done);
-	cJSON_Delete(d.skipped);
+	buf_free(&d.done);
+	buf_free(&d.skipped);
 	queue_set_free(&queues);
 	return code;
 }

@@ -34,7 +34,9 @@ static int print_all(struct args *a, struct event_feed *feed, const struct term 
 			continue;
 		++*shown;
 		if (args_has(a, "json")) {
-			jsonout_print(event_json(&e));
+			buf_init(&line, JSONOUT_MAX);
+			event_json(&e, &line);
+			jsonout_print(&line);
 			continue;
 		}
 		buf_init(&line, LINE_BYTES);

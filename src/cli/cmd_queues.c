@@ -2,6 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/jsonw.h"
 #include "base/number.h"
 #include "cli/args.h"
 #include "cli/cmd.h"
@@ -14,8 +15,6 @@
 #include "redis/keys.h"
 #include "redis/value.h"
 
-#define FRAME_BYTES (1 << 20)
-
 static int show_once(struct args *a, struct sync *s, const struct queue_set *queues,
                      struct term *term)
 {
@@ -25,10 +24,11 @@ static int show_once(struct args *a, struct sync *s, const struct queue_set *que
 
 	if (!fleet_view_load(&view, s, &a->options, queues, &err))
 		return cmd_fail(CMD_REDIS, "%s", err.text);
+	buf_init(&frame, JSONOUT_MAX);
 	if (args_has(a, "json")) {
-		jsonout_print(fleet_view_json(&view));
+		fleet_view_json(&view, &frame);
+		jsonout_print(&frame);
 	} else {
-		buf_init(&frame, FRAME_BYTES);
 		if (!term->tty && term->n_lines > 0)
 			buf_add_char(&frame, '\n');
 		fleet_view_write(&view, term, &frame);
@@ -67,12 +67,11 @@ static bool throw_switch(struct sync *s, struct command *c, int64_t *n, struct e
 }
 
 static int switch_one(struct args *a, struct sync *s, enum control_kind kind, const char *name,
-                      bool pause, cJSON *list)
+                      bool pause, struct buf *list)
 {
 	struct command c;
 	struct error err;
 	int64_t changed;
-	cJSON *o;
 
 	command_init(&c);
 	control_pause(&c, a->options.key_prefix, kind, name, pause);
@@ -83,29 +82,31 @@ static int switch_one(struct args *a, struct sync *s, enum control_kind kind, co
 		       changed > 0 ? "" : "was already ", pause ? "paused" : "resumed");
 		return CMD_OK;
 	}
-	o = jsonout_object();
-	jsonout_text(o, control_kind_name(kind), name);
-	jsonout_bool(o, "paused", pause);
-	jsonout_bool(o, "changed", changed > 0);
-	jsonout_append(list, o);
+	jsonw_open(list, '{');
+	jsonw_pair(list, control_kind_name(kind), name);
+	jsonw_pair_bool(list, "paused", pause);
+	jsonw_pair_bool(list, "changed", changed > 0);
+	jsonw_close(list, '}');
 	return CMD_OK;
 }
 
 static int switch_all(struct args *a, struct sync *s, bool pause)
 {
-	cJSON *list = args_has(a, "json") ? jsonout_array() : NULL;
+	struct buf json, *list = args_has(a, "json") ? &json : NULL;
 	const char *provider;
 	int code = CMD_OK;
 	size_t at = 0;
 
+	buf_init(&json, JSONOUT_MAX);
+	jsonw_open(&json, '[');
 	for (size_t i = 1; i < a->n_words && code == CMD_OK; i++)
 		code = switch_one(a, s, CONTROL_QUEUE, a->words[i], pause, list);
 	while (code == CMD_OK && (provider = args_next(a, "provider", &at)) != NULL)
 		code = switch_one(a, s, CONTROL_PROVIDER, provider, pause, list);
+	jsonw_close(&json, ']');
 	if (list != NULL && code == CMD_OK)
 		jsonout_print(list);
-	else
-		cJSON_Delete(list);
+	buf_free(&json);
 	return code;
 }
 
@@ -159,7 +160,7 @@ static int weigh(struct args *a)
 	struct sync *s = NULL;
 	struct error err;
 	int64_t weight;
-	cJSON *o;
+	struct buf json;
 	int code = CMD_USAGE;
 
 	if (name == NULL || a->n_words != 2)
@@ -173,10 +174,12 @@ static int weigh(struct args *a)
 	if (!set_weight(a, s, name, weight, &err)) {
 		code = cmd_fail(CMD_REDIS, "%s", err.text);
 	} else if (args_has(a, "json")) {
-		o = jsonout_object();
-		jsonout_text(o, "provider", name);
-		jsonout_int_or_null(o, "weight", weight);
-		jsonout_print(o);
+		buf_init(&json, JSONOUT_MAX);
+		jsonw_open(&json, '{');
+		jsonw_pair(&json, "provider", name);
+		jsonw_pair_int_or_null(&json, "weight", weight);
+		jsonw_close(&json, '}');
+		jsonout_print(&json);
 	} else {
 		printf("provider %s has the weight %s\n", name,
 		       weight < 0 ? "that its DSN gives it" : a->words[1]);

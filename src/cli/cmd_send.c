@@ -30,6 +30,15 @@ struct send {
 	int64_t timeout; /* ms; -1 none */
 };
 
+static void print_json(const struct send *m)
+{
+	struct buf out;
+
+	buf_init(&out, JSONOUT_MAX);
+	outgoing_json(&m->mails, &out);
+	jsonout_print(&out);
+}
+
 /* --- gathering ------------------------------------------------------------------------------------------ */
 
 static void add_all(struct send *m)
@@ -242,7 +251,7 @@ static int push(struct send *m, struct sync *s)
 	if (code == CMD_OK && wait)
 		code = wait_for_all(m, s);
 	if (m->json)
-		jsonout_print(outgoing_json(&m->mails));
+		print_json(m);
 	return code != CMD_OK ? code : verdict(m, wait);
 }
 
@@ -255,7 +264,7 @@ static bool may_go_on(struct send *m)
 	if (refused == 0 || (args_has(m->args, "skip-invalid") && refused < m->mails.n))
 		return true;
 	if (m->json) {
-		jsonout_print(outgoing_json(&m->mails));
+		print_json(m);
 		return false;
 	}
 	tell_problems(m);
@@ -276,7 +285,7 @@ static int send_all(struct send *m)
 		return CMD_NO;
 	if (args_has(m->args, "dry-run")) {
 		if (m->json)
-			jsonout_print(outgoing_json(&m->mails));
+			print_json(m);
 		else
 			printf("%zu valid, nothing was sent\n",
 			       outgoing_count(&m->mails, OUTGOING_READY));

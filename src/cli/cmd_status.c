@@ -10,6 +10,7 @@
 #include "cli/mail_print.h"
 #include "cli/query.h"
 #include "cli/term.h"
+#include "fleet/view_json.h"
 #include "mail/job.h"
 
 #define FRAME_BYTES (1 << 20)
@@ -55,6 +56,15 @@ static int paint(struct sync *s, const struct mail_view *v, struct term *term)
 	return CMD_OK;
 }
 
+static void print_json(const struct mail_view *v)
+{
+	struct buf out;
+
+	buf_init(&out, JSONOUT_MAX);
+	view_json_mail(&out, v);
+	jsonout_print(&out);
+}
+
 static int show(struct args *a, struct sync *s)
 {
 	struct mail_view v;
@@ -67,7 +77,7 @@ static int show(struct args *a, struct sync *s)
 		return code;
 	term_init(&term, stdout);
 	if (args_has(a, "json"))
-		jsonout_print(mail_print_json(&v));
+		print_json(&v);
 	else if (v.found)
 		code = paint(s, &v, &term);
 	else
@@ -104,7 +114,7 @@ static int watch_once(struct args *a, struct sync *s, struct term *term, int64_t
 	news = is_news(&v, seen);
 	if (args_has(a, "json")) {
 		if (news)
-			jsonout_print(mail_print_json(&v));
+			print_json(&v);
 	} else if (news || term->tty) {
 		code = paint(s, &v, term);
 	}

@@ -1,5 +1,6 @@
 #include <stdio.h>
 
+#include "base/jsonw.h"
 #include "cli/args.h"
 #include "cli/cmd.h"
 #include "cli/jsonout.h"
@@ -13,10 +14,13 @@ static int run(struct args *a)
 	if (a->n_words > 0)
 		return cmd_fail(CMD_USAGE, "version takes no arguments");
 	if (args_has(a, "json")) {
-		cJSON *o = jsonout_object();
+		struct buf json;
 
-		jsonout_text(o, "version", POSTRIDER_VERSION);
-		jsonout_print(o);
+		buf_init(&json, JSONOUT_MAX);
+		jsonw_open(&json, '{');
+		jsonw_pair(&json, "version", POSTRIDER_VERSION);
+		jsonw_close(&json, '}');
+		jsonout_print(&json);
 	} else {
 		puts("postrider " POSTRIDER_VERSION);
 	}

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/jsonw.h"
 #include "base/number.h"
 #include "cli/human.h"
-#include "cli/jsonout.h"
 #include "cli/query.h"
 #include "redis/value.h"
 
@@ -131,46 +131,43 @@ const char *event_field(const struct event *e, const char *name)
 	return value != NULL ? value : "";
 }
 
-static void add_number(cJSON *o, const char *name, const char *text)
+static void pair_number(struct buf *out, const char *name, const char *text)
 {
 	int64_t n;
 
 	if (number_int(text, &n))
-		jsonout_int(o, name, n);
+		jsonw_pair_int(out, name, n);
 }
 
-static cJSON *tags_json(const char *tags)
+static void pair_tags(struct buf *out, const char *tags)
 {
-	cJSON *list = jsonout_array();
-
+	jsonw_key(out, "tags");
+	jsonw_open(out, '[');
 	while (*tags != '\0') {
 		size_t n = strcspn(tags, ",");
-		char tag[1024];
 
-		snprintf(tag, sizeof(tag), "%.*s", (int)n, tags);
-		jsonout_append_text(list, tag);
+		jsonw_strn(out, tags, n);
 		tags += n + (tags[n] == ',');
 	}
-	return list;
+	jsonw_close(out, ']');
 }
 
-cJSON *event_json(const struct event *e)
+void event_json(const struct event *e, struct buf *out)
 {
-	cJSON *o = jsonout_object();
-
-	jsonout_time(o, "time", e->at);
-	jsonout_text(o, "entry", e->entry);
-	jsonout_text(o, "queue", e->queue->list);
-	jsonout_text(o, "id", event_field(e, "id"));
-	jsonout_text(o, "idempotencyKey", event_field(e, "key"));
-	jsonout_text(o, "status", event_field(e, "status"));
-	jsonout_text(o, "provider", event_field(e, "provider"));
-	add_number(o, "attempt", event_field(e, "attempt"));
-	jsonout_text(o, "code", event_field(e, "code"));
-	add_number(o, "ms", event_field(e, "ms"));
-	jsonout_text(o, "tenant", event_field(e, "tenant"));
-	jsonout_add(o, "tags", tags_json(event_field(e, "tags")));
-	return o;
+	jsonw_open(out, '{');
+	jsonw_pair_time(out, "time", e->at);
+	jsonw_pair_or_null(out, "entry", e->entry);
+	jsonw_pair_or_null(out, "queue", e->queue->list);
+	jsonw_pair_or_null(out, "id", event_field(e, "id"));
+	jsonw_pair_or_null(out, "idempotencyKey", event_field(e, "key"));
+	jsonw_pair_or_null(out, "status", event_field(e, "status"));
+	jsonw_pair_or_null(out, "provider", event_field(e, "provider"));
+	pair_number(out, "attempt", event_field(e, "attempt"));
+	jsonw_pair_or_null(out, "code", event_field(e, "code"));
+	pair_number(out, "ms", event_field(e, "ms"));
+	jsonw_pair_or_null(out, "tenant", event_field(e, "tenant"));
+	pair_tags(out, event_field(e, "tags"));
+	jsonw_close(out, '}');
 }
 
 /* A column: at least `width` wide, one blank behind it. */

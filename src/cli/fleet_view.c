@@ -3,10 +3,11 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/jsonw.h"
 #include "base/mem.h"
 #include "cli/human.h"
-#include "cli/jsonout.h"
 #include "cli/table.h"
+#include "fleet/view_json.h"
 
 /* --- reading ----------------------------------------------------------------------------------------- */
 
@@ -60,56 +61,34 @@ bool fleet_view_load(struct survey *v, struct sync *s, const struct options *o,
 
 /* --- for programs -------------------------------------------------------------------------------------- */
 
-static cJSON *queue_json(const struct survey_queue *q)
+static void write_provider_json(struct buf *out, const struct survey_provider *p)
 {
-	cJSON *o = jsonout_object();
-
-	jsonout_text(o, "name", q->keys->list);
-	jsonout_bool(o, "paused", q->paused);
-	if (q->error != NULL) {
-		jsonout_text(o, "error", q->error);
-		return o;
-	}
-	jsonout_int(o, "depth", q->depth);
-	jsonout_int(o, "inFlight", q->in_flight);
-	jsonout_int(o, "delayed", q->delayed);
-	jsonout_int(o, "dead", q->dead);
-	jsonout_int_or_null(o, "oldestMs", q->oldest_ms);
-	jsonout_int_or_null(o, "nextDueMs", q->next_due_ms);
-	jsonout_int_or_null(o, "oldestDeadMs", q->oldest_dead_ms);
-	jsonout_int_or_null(o, "lastClaimMs", q->last_claim_ms);
-	return o;
+	jsonw_open(out, '{');
+	jsonw_pair(out, "name", p->name);
+	jsonw_pair(out, "breaker", p->state);
+	jsonw_pair_int(out, "failures", p->failures);
+	jsonw_pair_int(out, "opened", p->opened);
+	jsonw_pair_or_null(out, "reason", p->reason);
+	jsonw_pair_int_or_null(out, "probeInMs", p->probe_ms);
+	jsonw_pair_int_or_null(out, "throttledMs", p->pause_ms);
+	jsonw_pair_bool(out, "paused", p->paused);
+	jsonw_pair_int_or_null(out, "weight", p->weight);
+	jsonw_close(out, '}');
 }
 
-static cJSON *provider_json(const struct survey_provider *p)
+void fleet_view_json(const struct survey *v, struct buf *out)
 {
-	cJSON *o = jsonout_object();
-
-	jsonout_text(o, "name", p->name);
-	jsonout_text(o, "breaker", p->state);
-	jsonout_int(o, "failures", p->failures);
-	jsonout_int(o, "opened", p->opened);
-	jsonout_text(o, "reason", p->reason);
-	jsonout_int_or_null(o, "probeInMs", p->probe_ms);
-	jsonout_int_or_null(o, "throttledMs", p->pause_ms);
-	jsonout_bool(o, "paused", p->paused);
-	jsonout_int_or_null(o, "weight", p->weight);
-	return o;
-}
-
-cJSON *fleet_view_json(const struct survey *v)
-{
-	cJSON *o = jsonout_object(), *queues = jsonout_array(), *providers = jsonout_array();
-
-	for (size_t i = 0; i < v->n_queues; i++)
-		jsonout_append(queues, queue_json(&v->queues[i]));
+	jsonw_open(out, '{');
+	jsonw_key(out, "queues");
+	view_json_queues(out, v);
+	jsonw_key(out, "providers");
+	jsonw_open(out, '[');
 	for (size_t i = 0; i < v->n_providers; i++)
-		jsonout_append(providers, provider_json(&v->providers[i]));
-	jsonout_add(o, "queues", queues);
-	jsonout_add(o, "providers", providers);
-	jsonout_int(o, "workers", (int64_t)v->n_workers);
-	jsonout_time(o, "at", v->now);
-	return o;
+		write_provider_json(out, &v->providers[i]);
+	jsonw_close(out, ']');
+	jsonw_pair_int(out, "workers", (int64_t)v->n_workers);
+	jsonw_pair_time(out, "at", v->now);
+	jsonw_close(out, '}');
 }
 
 /* --- for people ------------------------------------------------------------------------------------------ */

@@ -5,63 +5,9 @@
 
 #include "base/mem.h"
 #include "cli/human.h"
-#include "cli/jsonout.h"
 #include "cli/table.h"
 
 #define LABEL_WIDTH 11
-
-/* --- for programs ---------------------------------------------------------------------------------- */
-
-static cJSON *timeline_json(const struct mail_view *v)
-{
-	cJSON *list = jsonout_array();
-
-	for (size_t i = 0; i < v->n_timeline; i++) {
-		const struct mail_view_attempt *a = &v->timeline[i];
-		cJSON *line = jsonout_object();
-
-		jsonout_int(line, a->late ? "lateToken" : "attempt", a->n);
-		jsonout_text(line, "provider", a->provider);
-		jsonout_text(line, "outcome", a->outcome);
-		jsonout_text(line, "code", a->code);
-		jsonout_int_or_null(line, "ms", a->ms);
-		jsonout_text(line, "text", a->text);
-		jsonout_append(list, line);
-	}
-	return list;
-}
-
-cJSON *mail_print_json(const struct mail_view *v)
-{
-	cJSON *o = jsonout_object();
-
-	jsonout_bool(o, "found", v->found);
-	jsonout_text(o, "idempotencyKey", v->key);
-	if (!v->found)
-		return o;
-	jsonout_text(o, "status", v->status);
-	jsonout_text(o, "to", v->to);
-	jsonout_text(o, "subject", v->subject);
-	jsonout_text(o, "provider", v->provider);
-	jsonout_int(o, "attempts", v->attempts);
-	jsonout_text(o, "messageId", v->message_id);
-	jsonout_time(o, "createdAt", v->created_at);
-	jsonout_time(o, "updatedAt", v->updated_at);
-	if (v->next_attempt_at > 0)
-		jsonout_time(o, "nextAttemptAt", v->next_attempt_at);
-	if (v->error != NULL && *v->error != '\0')
-		jsonout_text(o, "error", v->error);
-	if (v->recipients != NULL)
-		jsonout_text(o, "recipients", v->recipients);
-	jsonout_int(o, "duplicates", v->duplicates);
-	if (v->archived)
-		jsonout_bool(o, "archived", true);
-	jsonout_text(o, "owner", v->owner);
-	jsonout_add(o, "timeline", timeline_json(v));
-	return o;
-}
-
-/* --- for people ------------------------------------------------------------------------------------ */
 
 static void write_label(const struct term *term, struct buf *out, const char *label)
 {

@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/jsonw.h"
 #include "base/mem.h"
 #include "base/random.h"
-#include "cli/jsonout.h"
 #include "cli/query.h"
 #include "fleet/mail_view.h"
 #include "mail/job.h"
@@ -312,45 +312,45 @@ bool outgoing_poll(struct outgoing_list *l, struct sync *s, const char *prefix,
 
 /* --- for programs ---------------------------------------------------------------------------------------------- */
 
-static cJSON *faults_json(const char *faults)
+static void pair_faults(struct buf *out, const char *faults)
 {
-	cJSON *list = jsonout_array();
-
-	while (faults != NULL && *faults != '\0') {
+	jsonw_key(out, "errors");
+	jsonw_open(out, '[');
+	while (*faults != '\0') {
 		const char *end = strstr(faults, "; ");
-		char *one = mem_strndup(faults,
-		                        end != NULL ? (size_t)(end - faults) : strlen(faults));
 
-		jsonout_append_text(list, one);
-		mem_free(one);
-		faults = end != NULL ? end + 2 : NULL;
+		jsonw_strn(out, faults, end != NULL ? (size_t)(end - faults) : strlen(faults));
+		faults = end != NULL ? end + 2 : "";
 	}
-	return list;
+	jsonw_close(out, ']');
 }
 
-cJSON *outgoing_json(const struct outgoing_list *l)
+static void write_json(struct buf *out, const struct outgoing *m, size_t index)
 {
-	cJSON *o = jsonout_object(), *mails = jsonout_array();
+	jsonw_open(out, '{');
+	jsonw_pair_int(out, "index", (int64_t)index);
+	jsonw_pair_or_null(out, "idempotencyKey", m->key);
+	jsonw_pair_or_null(out, "queue", m->queue != NULL ? m->queue->list : NULL);
+	jsonw_pair(out, "result", state_names[m->state]);
+	jsonw_pair_if(out, "status", m->status);
+	jsonw_pair_if(out, "error", m->error);
+	if (m->faults != NULL)
+		pair_faults(out, m->faults);
+	jsonw_close(out, '}');
+}
+
+void outgoing_json(const struct outgoing_list *l, struct buf *out)
+{
 	size_t refused = outgoing_count(l, OUTGOING_REFUSED) + outgoing_count(l, OUTGOING_CONFLICT);
 
-	jsonout_int(o, "accepted", (int64_t)(l->n - refused - outgoing_count(l, OUTGOING_READY)));
-	jsonout_int(o, "refused", (int64_t)refused);
-	for (size_t i = 0; i < l->n; i++) {
-		const struct outgoing *m = &l->mails[i];
-		cJSON *one = jsonout_object();
-
-		jsonout_int(one, "index", (int64_t)i);
-		jsonout_text(one, "idempotencyKey", m->key);
-		jsonout_text(one, "queue", m->queue != NULL ? m->queue->list : NULL);
-		jsonout_text(one, "result", state_names[m->state]);
-		if (m->status != NULL)
-			jsonout_text(one, "status", m->status);
-		if (m->error != NULL)
-			jsonout_text(one, "error", m->error);
-		if (m->faults != NULL)
-			jsonout_add(one, "errors", faults_json(m->faults));
-		jsonout_append(mails, one);
-	}
-	jsonout_add(o, "mails", mails);
-	return o;
+	jsonw_open(out, '{');
+	jsonw_pair_int(out, "accepted",
+	               (int64_t)(l->n - refused - outgoing_count(l, OUTGOING_READY)));
+	jsonw_pair_int(out, "refused", (int64_t)refused);
+	jsonw_key(out, "mails");
+	jsonw_open(out, '[');
+	for (size_t i = 0; i < l->n; i++)
+		write_json(out, &l->mails[i], i);
+	jsonw_close(out, ']');
+	jsonw_close(out, '}');
 }

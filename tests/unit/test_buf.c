@@ -174,7 +174,7 @@ static void test_json_strings(void **state)
 	assert_json("plain", 5, "\"plain\"");
 	assert_json("a\"b\\c/", 6, "\"a\\\"b\\\\c/\"");
 	assert_json("\b\f\n\r\t", 5, "\"\\b\\f\\n\\r\\t\"");
-	assert_json("\0\x01\x1f\x7f", 4, "\"\\u0000\\u0001\\u001f\\u007f\"");
+	assert_json("\0\x01\x1f\x7f", 4, "\"\xef\xbf\xbd\\u0001\\u001f\\u007f\"");
 	assert_json("\xc3\xa4\xf0\x9f\x93\xac", 6, "\"\xc3\xa4\xf0\x9f\x93\xac\"");
 	assert_json("a\xff"
 	            "b\xc3",

@@ -72,6 +72,32 @@ static void test_members(void **state)
 	buf_free(&b);
 }
 
+/* What was written apart, and what did not fit there. */
+static void test_parts(void **state)
+{
+	struct buf b, part;
+
+	(void)state;
+	buf_init(&b, 1000);
+	buf_init(&part, 10);
+	jsonw_open(&part, '[');
+	jsonw_close(&part, ']');
+	jsonw_open(&b, '{');
+	jsonw_key(&b, "a");
+	jsonw_raw(&b, &part);
+	jsonw_key(&b, "b");
+	jsonw_open(&b, '[');
+	jsonw_raw(&b, &part);
+	jsonw_raw(&b, &part);
+	assert_string_equal(buf_str(&b), "{\"a\":[],\"b\":[[],[]");
+	assert_true(buf_ok(&b));
+	jsonw_str(&part, "more than ten bytes");
+	jsonw_raw(&b, &part);
+	assert_false(buf_ok(&b));
+	buf_free(&part);
+	buf_free(&b);
+}
+
 static void test_base64(void **state)
 {
 	static const struct {
@@ -127,9 +153,9 @@ static void test_does_not_fit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_commas),       cmocka_unit_test(test_members),
-		cmocka_unit_test(test_base64),       cmocka_unit_test(test_base64_of_much),
-		cmocka_unit_test(test_does_not_fit),
+		cmocka_unit_test(test_commas),         cmocka_unit_test(test_members),
+		cmocka_unit_test(test_parts),          cmocka_unit_test(test_base64),
+		cmocka_unit_test(test_base64_of_much), cmocka_unit_test(test_does_not_fit),
 	};
 
 	return cmocka_run_group_tests_name("jsonw", tests, NULL, NULL);
