@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 
+import archive
 import lab
 import peers
 
@@ -276,6 +277,9 @@ class Bench:
         self.say("HTTP: statuses looked up", found, "/s", "≥ 20000")
         self.say("  p99", find_p99, "ms")
 
+    def archive(self):
+        archive.measure(self)
+
     # --- beside what one would pick instead -------------------------------------------------------
 
     def beside(self):
@@ -329,7 +333,7 @@ class Bench:
         self.say("  ours to it", ours / rate, "times", "≥ 5")
 
     def run(self):
-        parts = ["mock", "traces", "memory", "flight", "latency", "growth", "smtp", "http"]
+        parts = ["mock", "traces", "memory", "flight", "latency", "growth", "smtp", "http", "archive"]
         if self.options.peers:
             parts.append("beside")
         for part in parts:
@@ -356,7 +360,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--peers", help="where bullmq and nodemailer are installed")
-    parser.add_argument("--only", help="of mock,traces,memory,flight,latency,growth,smtp,http,beside")
+    parser.add_argument("--only", help="of mock,traces,memory,flight,latency,growth,smtp,http,archive,beside")
     options = parser.parse_args()
     options.postrider = os.path.abspath(options.postrider)
     print("%d mails, medians of %d rounds; %s" % (options.mails, options.rounds, json.dumps(versions(options))))

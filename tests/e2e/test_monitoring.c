@@ -11,6 +11,7 @@
 #include <cjson/cJSON.h>
 #include <cmocka.h>
 
+#include "fleet/lag.h"
 #include "support/api_world.h"
 #include "support/port.h"
 #include "support/tmpdir.h"
@@ -125,6 +126,7 @@ static bool shows_everything(void *api)
 {
 	struct answer *r = api_get(api, "/metrics");
 	bool so = strstr(r->body, "postrider_queue_oldest_age_seconds{") &&
+	          strstr(r->body, "postrider_archive_lag_seconds{") &&
 	          strstr(r->body, "postrider_provider_bucket_tokens{");
 
 	answer_free(r);
@@ -167,6 +169,8 @@ static char *pages_of_a_fleet(void)
 	fleet_wait_status(f, "first", "sent");
 	fleet_stop(f, first);
 	api_expect(&api, 202, "POST", API_SEND, API_MAIL("waits"));
+	/* as an archiver does first */
+	redis_server_do(fleet_redis(f), "XGROUP CREATE {" FLEET_QUEUE "}:events " LAG_GROUP " 0");
 	wait_until(shows_everything, &api, 0);
 	add_page(&pages, &api);
 	fleet_set(f, "METRICS_PORT=%d", worker.port);

@@ -26,7 +26,7 @@
 #define MAX_TEXT ((size_t)64 << 20)
 
 struct postgres_server {
-	char *dir, *url;
+	char *dir, *url, *url_as;
 	struct process *process;
 	PGconn *conn; /* NULL until it is asked for */
 };
@@ -160,7 +160,6 @@ struct postgres_server *postgres_server_start(void)
 	struct postgres_server *p = calloc(1, sizeof(*p));
 	const struct passwd *user = find_user();
 	char data[512], url[700];
-	PGconn *c;
 
 	assert_non_null(p);
 	assert_non_null(user);
@@ -181,12 +180,8 @@ struct postgres_server *postgres_server_start(void)
 	postgres_server_do(p, "CREATE DATABASE " DATABASE);
 	PQfinish(p->conn);
 	p->conn = NULL;
-	snprintf(url, sizeof(url),
-	         "postgresql://" USER ":" POSTGRES_SERVER_PASSWORD "@/" DATABASE "?host=%s",
-	         p->dir);
-	p->url = strdup(url);
-	c = connection(p);
-	assert_non_null(c);
+	p->url = strdup(postgres_server_url_as(p, USER));
+	assert_non_null(connection(p));
 	return p;
 }
 
@@ -209,12 +204,22 @@ void postgres_server_free(struct postgres_server *p)
 	tmpdir_remove(p->dir);
 	free(p->dir);
 	free(p->url);
+	free(p->url_as);
 	free(p);
 }
 
 const char *postgres_server_url(const struct postgres_server *p)
 {
 	return p->url;
+}
+
+const char *postgres_server_url_as(struct postgres_server *p, const char *role)
+{
+	free(p->url_as);
+	assert_true(asprintf(&p->url_as,
+	                     "postgresql://%s:" POSTGRES_SERVER_PASSWORD "@/" DATABASE "?host=%s",
+	                     role, p->dir) > 0);
+	return p->url_as;
 }
 
 void postgres_server_pause(struct postgres_server *p, bool paused)

@@ -26,6 +26,8 @@ struct postgres_server *postgres_server_start(void) MUST_CHECK;
 void postgres_server_free(struct postgres_server *p); /* kills it; NULL is fine */
 /* postgresql://… with a password in it that no log may show. */
 const char *postgres_server_url(const struct postgres_server *p);
+/* The same as another role's; valid until the next call. */
+const char *postgres_server_url_as(struct postgres_server *p, const char *role);
 #define POSTGRES_SERVER_PASSWORD "pg-s3cr3t-word"
 
 void postgres_server_kill(struct postgres_server *p); /* SIGKILL to all of it */
