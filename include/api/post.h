@@ -45,6 +45,7 @@ struct post {
 	const struct queue_keys *queue;
 	struct trace_context trace; /* of its span (send_trace.h); trace_id "": none */
 	char *traceparent;          /* the job's own; NULL: it names none, or none that is valid */
+	char *tracestate;           /* that goes with it; NULL: none */
 	/* accept_add's */
 	char *status_key;
 	unsigned slot; /* of status_key (topology_slot) */
@@ -69,7 +70,8 @@ TAILQ_HEAD(post_list, post);
 
 /* Checks one mail as it came (HTTP-API's limits on top of the job's) and makes it ready to be taken.
  * header_key: from the request's head, or NULL. Never NULL; outcome POST_INVALID tells that it is not
- * valid. trace: goes into a payload that names no traceparent; NULL: nothing does. */
+ * valid. trace: goes into a payload that names no traceparent (its state, where that names none either); NULL: nothing
+ * does. */
 struct post *post_new(const char *text, size_t len, const char *header_key, const struct trace_context *trace,
                       const struct options *o, const struct queue_set *queues,
                       const struct carriers *carriers) MUST_CHECK;

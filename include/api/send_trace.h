@@ -5,7 +5,7 @@
  *          └─ send mail:queue    PRODUCER  one for each mail, until Redis has it; below it go the workers' (fleet/trace.h)
  *
  * A mail gets its span as `traceparent` into the job, where that names none: a job that does keeps its own, and that mail's
- * `send` span is below the one that it names. With traces off, a client's header is handed on to the workers as it is. */
+ * `send` span is below the one that it names. With traces off, a client's header is handed on to the workers as it is. Its `tracestate` goes along. */
 #ifndef API_SEND_TRACE_H
 #define API_SEND_TRACE_H
 
@@ -18,6 +18,7 @@
 
 struct send_trace {
 	struct trace_context here; /* of the request's own span; with traces off the client's */
+	char *state; /* the client's tracestate, for `here`; NULL none */
 	char parent_id[TRACE_SPAN_LEN + 1]; /* "" none */
 	uint64_t next_id;
 	int64_t began_us; /* since the epoch */

@@ -3,8 +3,8 @@
  *
  * A job is immutable after job_parse. Everything in it is bounded: the payload by MAX_JOB_BYTES
  * (the caller checks), JSON depth and values by json.h, and what is in it by the limits below. No
- * string of it but text and html holds a control character (a TAB may be in subject and header
- * values), and no string is NULL but where it says so. */
+ * string of it but text and html holds a control character (a TAB may be in subject, header
+ * values and tracestate), and no string is NULL but where it says so. */
 #ifndef MAIL_JOB_H
 #define MAIL_JOB_H
 
@@ -79,7 +79,8 @@ struct job {
 	int max_attempts;   /* 0 not given */
 	int on_unknown;     /* enum options_unknown; -1 not given */
 	char *tenant, *webhook_url, *traceparent; /* "" not given */
-	bool names_traceparent; /* there is a member of that name, whatever it holds */
+	char *tracestate;       /* "" not given, or without a traceparent */
+	bool names_traceparent, names_tracestate; /* there is a member of that name, whatever it holds */
 	bool utf8_addresses; /* some address (from, reply_to or recipient) is not ASCII: needs SMTPUTF8 */
 	char fingerprint[25]; /* base64url of the first 18 bytes of a SHA-256: fingerprint.h */
 };
@@ -90,7 +91,7 @@ struct job {
  * values, and names only of plain ASCII.
  *
  * JSON is read as json.h says. A member that is null counts as not given, unknown members are
- * ignored, names are case sensitive. A traceparent that is not valid is ignored too. A time given
+ * ignored, names are case sensitive. A traceparent or tracestate that is not valid is ignored too. A time given
  * as a number must be milliseconds: what would be before 1973 is taken for seconds, and refused.
  *
  * o may be NULL, for producers that do not know the workers' MAIL_FROM: then `from` may be missing

@@ -35,6 +35,7 @@ struct otlp_span {
 	const char *verb, *object;      /* its name: both, with a blank between; the verb is a plain word */
 	enum otlp_kind kind;
 	int64_t start_us, end_us;       /* since the epoch; an end before the start is the start */
+	const char *state;              /* the trace's tracestate; NULL or "" none */
 };
 
 /* From the beginning of the body to where spans stand. attributes: of the resource, as otlp_resource wrote them. */

@@ -43,7 +43,7 @@ void cors_answer(struct request *r, const char *methods)
 		request_add(r, "Access-Control-Allow-Methods", "%s", methods);
 		request_add(r, "Access-Control-Allow-Headers",
 		            "Authorization, Content-Type, Idempotency-Key, Prefer, X-API-Key, "
-		            "X-Idempotency-Key, traceparent");
+		            "X-Idempotency-Key, traceparent, tracestate");
 		request_add(r, "Access-Control-Max-Age", "600");
 	}
 	request_answer(r, 204);

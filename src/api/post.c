@@ -16,6 +16,7 @@
 
 #define KEY_NAME "idempotencyKey"
 #define TRACE_NAME "traceparent"
+#define STATE_NAME "tracestate"
 #define FAULT_BYTES 65536
 #define SHOWN_BYTES 60 /* of `to` and `subject` in the status */
 #define MAX_DETAILS 64
@@ -195,52 +196,57 @@ static void refuse_with(struct post *p, const char *text, size_t len, const char
 	cJSON_Delete(tree);
 }
 
-/* What was not in it, and then the rest of the object. NULL: without that. */
-static void put_before(struct post *p, const char *rest, size_t len, const char *key,
-                       const char *traceparent)
+/* What goes into a payload that does not name it; NULL: that does not. */
+struct additions {
+	const char *key, *state;
+	const char *traceparent; /* NULL: then there is no state either */
+	char text[TRACE_PARENT_LEN + 1];
+};
+
+/* What was not in it, and then the rest of the object. */
+static void put_before(struct post *p, const char *rest, size_t len, const struct additions *a)
 {
 	struct buf payload;
 
 	buf_init(&payload, len + 8192);
-	buf_add_char(&payload, '{');
-	if (key != NULL) {
-		buf_add_str(&payload, "\"" KEY_NAME "\":");
-		buf_add_json(&payload, key, strlen(key));
-		buf_add_char(&payload, ',');
-	}
-	if (traceparent != NULL) {
-		buf_add_str(&payload, "\"" TRACE_NAME "\":");
-		buf_add_json(&payload, traceparent, strlen(traceparent));
-		buf_add_char(&payload, ',');
-	}
+	jsonw_open(&payload, '{');
+	if (a->key != NULL)
+		jsonw_pair(&payload, KEY_NAME, a->key);
+	if (a->traceparent != NULL)
+		jsonw_pair(&payload, TRACE_NAME, a->traceparent);
+	if (a->state != NULL)
+		jsonw_pair(&payload, STATE_NAME, a->state);
+	buf_add_char(&payload, ',');
 	buf_add(&payload, rest, len);
 	p->len = payload.len;
 	p->payload = buf_take(&payload);
 }
 
-/* The payload as it is pushed. A key that came in the head is put into it, and a traceparent, which it does not name. */
-static bool take_payload(struct post *p, const char *text, size_t len, const char *header_key,
-                         const char *traceparent)
+/* The payload as it is pushed. A key that came in the head is put into it, and its place in a trace, which it does not
+ * name. */
+static bool take_payload(struct post *p, const char *text, size_t len, const struct additions *a)
 {
 	const char *brace = memchr(text, '{', len);
 	struct error err;
 	cJSON *tree;
 
-	if ((header_key == NULL && traceparent == NULL) || brace == NULL) {
+	if ((a->key == NULL && a->traceparent == NULL) || brace == NULL) {
 		p->payload = mem_strndup(text, len);
 		p->len = len;
 		return true;
 	}
-	if (header_key == NULL || (memmem(text, len, KEY_NAME, strlen(KEY_NAME)) == NULL &&
-	                           memchr(text, '\\', len) == NULL)) {
-		put_before(p, brace + 1, len - (size_t)(brace + 1 - text), header_key, traceparent);
+	if (a->key == NULL || (memmem(text, len, KEY_NAME, strlen(KEY_NAME)) == NULL &&
+	                       memchr(text, '\\', len) == NULL)) {
+		put_before(p, brace + 1, len - (size_t)(brace + 1 - text), a);
 		return true;
 	}
 	/* It may name the key, as null, or under an escaped name. */
 	tree = json_parse(text, len, &err);
 	cJSON_DeleteItemFromObjectCaseSensitive(tree, KEY_NAME);
-	if (cJSON_AddStringToObject(tree, KEY_NAME, header_key) != NULL &&
-	    (traceparent == NULL || cJSON_AddStringToObject(tree, TRACE_NAME, traceparent) != NULL))
+	if (cJSON_AddStringToObject(tree, KEY_NAME, a->key) != NULL &&
+	    (a->traceparent == NULL ||
+	     cJSON_AddStringToObject(tree, TRACE_NAME, a->traceparent) != NULL) &&
+	    (a->state == NULL || cJSON_AddStringToObject(tree, STATE_NAME, a->state) != NULL))
 		p->payload = cJSON_PrintUnformatted(tree);
 	cJSON_Delete(tree);
 	if (p->payload == NULL)
@@ -249,19 +255,22 @@ static bool take_payload(struct post *p, const char *text, size_t len, const cha
 	return true;
 }
 
-/* What goes into the payload, in `text`; NULL: nothing. */
-static const char *take_trace(struct post *p, const struct job *job,
-                              const struct trace_context *trace, char text[TRACE_PARENT_LEN + 1])
+static void take_trace(struct post *p, const struct job *job, const struct trace_context *trace,
+                       struct additions *a)
 {
 	if (trace == NULL)
-		return NULL;
+		return;
 	p->trace = *trace;
 	if (*job->traceparent != '\0')
 		p->traceparent = mem_strdup(job->traceparent);
+	if (*job->tracestate != '\0')
+		p->tracestate = mem_strdup(job->tracestate);
 	if (job->names_traceparent)
-		return NULL;
-	trace_context_write(trace, text);
-	return text;
+		return;
+	trace_context_write(trace, a->text);
+	a->traceparent = a->text;
+	if (!job->names_tracestate)
+		a->state = trace->state;
 }
 
 static void take_job(struct post *p, const struct job *job, const char *key,
@@ -295,8 +304,8 @@ static struct post *post_read(const char *text, size_t len, const char *header_k
                               const struct trace_context *trace, const struct options *o,
                               const struct queue_set *queues, const struct carriers *carriers)
 {
-	char traceparent[TRACE_PARENT_LEN + 1];
 	struct post *p = mem_zalloc(sizeof(*p));
+	struct additions more = {.key = NULL};
 	struct details details = {.n = 0};
 	struct buf faults;
 	struct job *job;
@@ -330,10 +339,12 @@ static struct post *post_read(const char *text, size_t len, const char *header_k
 			add_sentences(&details, "Field \"" KEY_NAME
 			                        "\" must not contain braces or control characters");
 	}
+	if (*job->key == '\0')
+		more.key = header_key;
+	take_trace(p, job, trace, &more);
 	if (details.n > 0)
 		refuse(p, &details);
-	else if (take_payload(p, text, len, *job->key == '\0' ? header_key : NULL,
-	                      take_trace(p, job, trace, traceparent)))
+	else if (take_payload(p, text, len, &more))
 		take_job(p, job, key, queues);
 	job_free(job);
 	return p;
@@ -362,6 +373,7 @@ void post_free(struct post *p)
 	mem_free(p->to);
 	mem_free(p->subject);
 	mem_free(p->traceparent);
+	mem_free(p->tracestate);
 	mem_free(p->faults);
 	mem_free(p);
 }

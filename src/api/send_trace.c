@@ -26,6 +26,14 @@ static void begin_own(struct send_trace *s)
 	trace_context_hex(s->here.trace_id + TRACE_SPAN_LEN, random_u64());
 }
 
+/* It may come in several lines. */
+static void take_state(struct request *r, struct send_trace *s)
+{
+	s->state = request_get_all(r, "tracestate");
+	if (s->state != NULL && trace_state_valid(s->state))
+		s->here.state = s->state;
+}
+
 void send_trace_begin(struct request *r)
 {
 	const struct tracer *tracer = r->api->tracer;
@@ -39,10 +47,12 @@ void send_trace_begin(struct request *r)
 	s = r->trace = mem_zalloc(sizeof(*s));
 	s->next_id = (random_u64() & ~UINT64_C(0xffffff)) | 1; /* BULK_MAX is far from that */
 	s->began_us = clock_wall_ms() * 1000 - (clock_mono_us() - r->began_at);
-	if (given)
+	if (given) {
 		s->here = parent;
-	else
+		take_state(r, s);
+	} else {
 		begin_own(s);
+	}
 	if (tracer == NULL)
 		return;
 	s->here.sampled = tracer_takes(tracer, s->here.trace_id, given ? &parent : NULL);
@@ -69,12 +79,14 @@ static bool place(const struct request *r, const struct post *p, struct otlp_spa
 	if (p->traceparent == NULL) {
 		span->trace_id = p->trace.trace_id;
 		span->parent_id = r->trace->here.span_id;
+		span->state = p->trace.state;
 		return p->trace.sampled;
 	}
 	if (!trace_context_read(own, p->traceparent))
 		return false;
 	span->trace_id = own->trace_id;
 	span->parent_id = own->span_id;
+	span->state = p->tracestate;
 	span->remote = true;
 	return tracer_takes(r->api->tracer, own->trace_id, own);
 }
@@ -122,6 +134,7 @@ static void add_request(const struct request *r)
 		.span_id = s->here.span_id,
 		.parent_id = s->parent_id,
 		.remote = s->parent_id[0] != '\0',
+		.state = s->here.state,
 		.kind = OTLP_SERVER,
 		.verb = r->method,
 		.object = r->route->path,
@@ -150,6 +163,7 @@ void send_trace_end(struct request *r)
 		return;
 	if (r->api->tracer != NULL && r->trace->here.sampled)
 		add_request(r);
+	mem_free(r->trace->state);
 	mem_free(r->trace);
 	r->trace = NULL;
 }

@@ -64,6 +64,7 @@ void trace_claimed(struct task *t)
 {
 	const struct tracer *tracer = t->worker->tracer;
 	const char *given = t->job ? t->job->traceparent : "";
+	const char *state = t->job ? t->job->tracestate : NULL;
 	uint64_t owner;
 	struct trace_context parent;
 	struct prng numbers;
@@ -80,6 +81,7 @@ void trace_claimed(struct task *t)
 	if (tr->remote) {
 		memcpy(tr->here.trace_id, parent.trace_id, sizeof(parent.trace_id));
 		memcpy(tr->parent_id, parent.span_id, sizeof(parent.span_id));
+		tr->here.state = state;
 		next_span(tr, tr->here.span_id);
 	} else {
 		begin_own(tr, t, owner);
@@ -123,6 +125,7 @@ static struct otlp *begin(const struct task *t, enum otlp_kind kind, const char 
 		.trace_id = tr->here.trace_id,
 		.span_id = id,
 		.parent_id = tr->here.span_id,
+		.state = tr->here.state,
 		.kind = kind,
 		.verb = verb,
 		.object = object,
@@ -230,6 +233,7 @@ void trace_ended(struct task *t, const char *why)
 		.span_id = tr->here.span_id,
 		.parent_id = tr->parent_id,
 		.remote = tr->parent_id[0] != '\0',
+		.state = tr->here.state,
 		.kind = OTLP_CONSUMER,
 		.verb = "process",
 		.object = t->queue->keys.list,

@@ -110,6 +110,7 @@ void job_free(struct job *j)
 	mem_free(j->tenant);
 	mem_free(j->webhook_url);
 	mem_free(j->traceparent);
+	mem_free(j->tracestate);
 	mem_free(j);
 }
 

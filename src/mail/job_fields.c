@@ -169,6 +169,15 @@ static void read_traceparent(struct reader *r, const char *field, const cJSON *v
 		r->job->traceparent = mem_strdup(value->valuestring);
 }
 
+/* Behind its traceparent, without which it says nothing. */
+static void read_tracestate(struct reader *r, const char *field, const cJSON *value)
+{
+	(void)field;
+	if (cJSON_IsString(value) && r->job->traceparent != NULL &&
+	    trace_state_valid(value->valuestring))
+		r->job->tracestate = mem_strdup(value->valuestring);
+}
+
 /* --- numbers and choices ---------------------------------------------------------------------- */
 
 /* Without its fraction, for whoever computed it; false: it is not given, or a fault. */
@@ -510,6 +519,7 @@ static const struct field {
 	{"metadata", read_metadata},
 	{"webhookUrl", read_webhook_url},
 	{"traceparent", read_traceparent},
+	{"tracestate", read_tracestate},
 };
 
 static void set_if_missing(char **s)
@@ -532,6 +542,7 @@ static void fill_missing(struct job *job)
 	set_if_missing(&job->tenant);
 	set_if_missing(&job->webhook_url);
 	set_if_missing(&job->traceparent);
+	set_if_missing(&job->tracestate);
 	fill_address(&job->from);
 	fill_address(&job->reply_to);
 }
@@ -545,8 +556,10 @@ void job_fields_read(struct job *job, const cJSON *object, const struct options 
 	job->priority = -1;
 	job->on_unknown = -1;
 	for (const cJSON *m = object->child; m != NULL; m = m->next) {
-		if (m->string[0] == 't' && strcmp(m->string, "traceparent") == 0)
-			job->names_traceparent = true;
+		if (m->string[0] == 't' && strncmp(m->string, "trace", 5) == 0) {
+			job->names_traceparent |= strcmp(m->string, "traceparent") == 0;
+			job->names_tracestate |= strcmp(m->string, "tracestate") == 0;
+		}
 		if (cJSON_IsNull(m))
 			continue;
 		for (size_t i = 0; i < G_N_ELEMENTS(fields); i++)

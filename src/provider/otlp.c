@@ -183,6 +183,10 @@ void otlp_begin(struct otlp *o, const struct otlp_span *s)
 		PUT(o, "\",\"parentSpanId\":\"");
 		otlp_put(o, s->parent_id, TRACE_SPAN_LEN);
 	}
+	if (s->state != NULL && *s->state != '\0') {
+		PUT(o, "\",\"traceState\":\"");
+		add_text(o, s->state);
+	}
 	/* sampled, and whether the parent is remote: known, and so */
 	if (s->remote)
 		PUT(o, "\",\"flags\":769,\"name\":\"");

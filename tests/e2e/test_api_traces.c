@@ -16,35 +16,10 @@
 #include "support/span_log.h"
 #include "support/wait.h"
 
-#define TRACE "0af7651916cd43dd8448eb211c80319c"
 #define OTHER_TRACE "4bf92f3577b34da6a3ce929d0e0e4736"
-#define SPAN "b7ad6b7169203331"
-#define PARENT(TRACE_ID, FLAGS) "00-" TRACE_ID "-" SPAN "-" FLAGS
+#define PARENT(TRACE_ID, FLAGS) "00-" TRACE_ID "-" SPAN_LOG_SPAN "-" FLAGS
 #define BULK "/api/email/bulk-send"
 #define BODY "\"to\":\"ada@example.com\",\"subject\":\"Hi\",\"body\":\"He\\u006clo\\n\""
-
-static struct http_server *server;
-
-static int begin(void **state)
-{
-	(void)state;
-	server = http_server_start();
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	http_server_free(server);
-	return 0;
-}
-
-static int clear(void **state)
-{
-	(void)state;
-	http_server_clear(server);
-	return 0;
-}
 
 struct world {
 	struct fleet *fleet;
@@ -54,7 +29,7 @@ struct world {
 /* extra: of the API alone. No worker yet. */
 static struct world world(const char *const *extra)
 {
-	struct world w = {.fleet = span_log_fleet(server, NULL)};
+	struct world w = {.fleet = span_log_fleet(collector, NULL)};
 
 	fleet_set(w.fleet, "RATE_LIMIT_MAX_REQUESTS=0");
 	w.api = api_start(w.fleet, extra);
@@ -96,18 +71,19 @@ static void test_clients_trace(void **state)
 	cJSON *log;
 
 	(void)state;
-	post(&w, API_SEND, "{" BODY ",\"idempotencyKey\":\"one\"}", PARENT(TRACE, "01"), 202);
+	post(&w, API_SEND, "{" BODY ",\"idempotencyKey\":\"one\"}", PARENT(SPAN_LOG_TRACE, "01"),
+	     202);
 	traceparent = pushed(&w);
 	fleet_worker(w.fleet, NULL);
-	span_log_wait(server, "process", "one", 1);
-	span_log_wait(server, "POST", NULL, 1);
-	log = span_log_read(server);
+	span_log_wait(collector, "process", "one", 1);
+	span_log_wait(collector, "POST", NULL, 1);
+	log = span_log_read(collector);
 	assert_int_equal(cJSON_GetArraySize(log), 6);
 	request = span_log_find(log, "POST", NULL, 0);
 	span_log_expect(request, "name", "POST " API_SEND);
 	span_log_expect(request, "kind", "2");
-	span_log_expect(request, "traceId", TRACE);
-	span_log_expect(request, "parentSpanId", SPAN);
+	span_log_expect(request, "traceId", SPAN_LOG_TRACE);
+	span_log_expect(request, "parentSpanId", SPAN_LOG_SPAN);
 	span_log_expect(request, "http.request.method", "POST");
 	span_log_expect(request, "http.route", API_SEND);
 	span_log_expect(request, "http.response.status_code", "202");
@@ -118,9 +94,81 @@ static void test_clients_trace(void **state)
 	span_log_expect(send, "messaging.operation.type", "send");
 	span_log_expect(send, "postrider.result", "taken");
 	span_log_expect_below(span_log_find(log, "process", "one", 0), send);
-	snprintf(want, sizeof(want), "00-" TRACE "-%s-01", span_log_get(send, "spanId"));
+	snprintf(want, sizeof(want), "00-" SPAN_LOG_TRACE "-%s-01", span_log_get(send, "spanId"));
 	assert_string_equal(traceparent, want);
 	free(traceparent);
+	cJSON_Delete(log);
+	fleet_free(w.fleet);
+}
+
+/* The tracestate of the payload that was pushed last is this. */
+static void expect_state(struct world *w, const char *want)
+{
+	char *payload = redis_server_text(fleet_redis(w->fleet), "LINDEX " FLEET_QUEUE " 0");
+	cJSON *job = cJSON_Parse(payload);
+	const char *text = cJSON_GetStringValue(cJSON_GetObjectItem(job, "tracestate"));
+
+	if (strcmp(text != NULL ? text : "", want) != 0)
+		fail_msg("tracestate: %s", payload);
+	cJSON_Delete(job);
+	free(payload);
+}
+
+static void post_with(struct world *w, const char *body, const char *const *headers)
+{
+	struct answer *r = api_post(&w->api, API_SEND, body, headers);
+
+	answer_status(r, 202);
+	answer_free(r);
+}
+
+/* What the client's vendors say beside goes along to all spans, as it came; what is not valid does not, and its traceparent
+ * stays. A job's own are its own. */
+static void test_tracestate(void **state)
+{
+#define STATE "congo=t61rcWkgMzE, rojo@x=\"1\"\\"
+#define PARENT_HEADER "traceparent: " PARENT(SPAN_LOG_TRACE, "01")
+#define OWN_PARENT ",\"traceparent\":\"" PARENT(OTHER_TRACE, "01") "\""
+	static const char *const spans[] = {"send", "process", "wait", "deliver", "settle"};
+	struct world w = world(NULL);
+	char *traceparent;
+	cJSON *log;
+
+	(void)state;
+	post_with(&w, API_MAIL("broken"),
+	          (const char *const[]){PARENT_HEADER, "tracestate: congo=a=b", NULL});
+	expect_state(&w, "");
+	traceparent = pushed(&w);
+	assert_memory_equal(traceparent, "00-" SPAN_LOG_TRACE, 35);
+	free(traceparent);
+	post_with(&w, API_MAIL("alone"), (const char *const[]){"tracestate: congo=1", NULL});
+	expect_state(&w, "");
+	post_with(&w, "{" BODY OWN_PARENT ",\"tracestate\":\"own=1\",\"idempotencyKey\":\"own\"}",
+	          (const char *const[]){PARENT_HEADER, "tracestate: congo=1", NULL});
+	expect_state(&w, "own=1");
+	post_with(&w, "{" BODY OWN_PARENT ",\"idempotencyKey\":\"bare\"}",
+	          (const char *const[]){PARENT_HEADER, "tracestate: congo=1", NULL});
+	expect_state(&w, "");
+	post_with(&w, "{" BODY ",\"tracestate\":\"own=1\",\"idempotencyKey\":\"half\"}",
+	          (const char *const[]){PARENT_HEADER, "tracestate: congo=1", NULL});
+	expect_state(&w, "own=1");
+	post_with(&w, "{" BODY "}", /* an escape in it: it is written anew */
+	          (const char *const[]){PARENT_HEADER, "tracestate: congo=t61rcWkgMzE",
+	                                "tracestate: rojo@x=\"1\"\\", "Idempotency-Key: given",
+	                                NULL});
+	expect_state(&w, STATE);
+	fleet_worker(w.fleet, NULL);
+	span_log_wait(collector, "process", NULL, 6);
+	span_log_wait(collector, "POST", NULL, 6);
+	log = span_log_read(collector);
+	span_log_expect(span_log_find(log, "POST", NULL, 5), "traceState", STATE);
+	span_log_expect(span_log_find(log, "POST", NULL, 0), "traceState", "");
+	for (size_t i = 0; i < sizeof(spans) / sizeof(spans[0]); i++) {
+		span_log_expect(span_log_find(log, spans[i], "given", 0), "traceState", STATE);
+		span_log_expect(span_log_find(log, spans[i], "broken", 0), "traceState", "");
+		span_log_expect(span_log_find(log, spans[i], "own", 0), "traceState", "own=1");
+		span_log_expect(span_log_find(log, spans[i], "bare", 0), "traceState", "");
+	}
 	cJSON_Delete(log);
 	fleet_free(w.fleet);
 }
@@ -139,9 +187,9 @@ static void test_own_trace(void **state)
 	post(&w, API_SEND, "{" BODY ",\"idempotencyKey\":\"one\",\"cc\":\"b@example.com\"}", NULL,
 	     409);
 	post(&w, API_SEND, "{}", NULL, 400);
-	span_log_wait(server, "process", "one", 1);
-	span_log_wait(server, "POST", NULL, 4);
-	log = span_log_read(server);
+	span_log_wait(collector, "process", "one", 1);
+	span_log_wait(collector, "POST", NULL, 4);
+	log = span_log_read(collector);
 	span_log_expect(span_log_find(log, "POST", NULL, 0), "parentSpanId", "");
 	span_log_expect_below(span_log_find(log, "send", "one", 0),
 	                      span_log_find(log, "POST", NULL, 0));
@@ -173,24 +221,24 @@ static void test_the_jobs_own(void **state)
 	cJSON *log;
 
 	(void)state;
-	post(&w, API_SEND, odd, PARENT(TRACE, "01"), 202);
+	post(&w, API_SEND, odd, PARENT(SPAN_LOG_TRACE, "01"), 202);
 	payload = redis_server_text(fleet_redis(w.fleet), "LINDEX " FLEET_QUEUE " 0");
 	assert_string_equal(payload, odd);
 	free(payload);
-	post(&w, API_SEND, named, PARENT(TRACE, "01"), 202);
+	post(&w, API_SEND, named, PARENT(SPAN_LOG_TRACE, "01"), 202);
 	payload = redis_server_text(fleet_redis(w.fleet), "LINDEX " FLEET_QUEUE " 0");
 	assert_string_equal(payload, named);
 	free(payload);
 	fleet_worker(w.fleet, NULL);
-	span_log_wait(server, "process", "named", 1);
-	span_log_wait(server, "process", "odd", 1);
-	span_log_wait(server, "POST", NULL, 2);
-	log = span_log_read(server);
-	span_log_expect(span_log_find(log, "POST", NULL, 1), "traceId", TRACE);
+	span_log_wait(collector, "process", "named", 1);
+	span_log_wait(collector, "process", "odd", 1);
+	span_log_wait(collector, "POST", NULL, 2);
+	log = span_log_read(collector);
+	span_log_expect(span_log_find(log, "POST", NULL, 1), "traceId", SPAN_LOG_TRACE);
 	span_log_expect(span_log_find(log, "send", "named", 0), "traceId", OTHER_TRACE);
-	span_log_expect(span_log_find(log, "send", "named", 0), "parentSpanId", SPAN);
+	span_log_expect(span_log_find(log, "send", "named", 0), "parentSpanId", SPAN_LOG_SPAN);
 	span_log_expect(span_log_find(log, "process", "named", 0), "traceId", OTHER_TRACE);
-	span_log_expect(span_log_find(log, "process", "named", 0), "parentSpanId", SPAN);
+	span_log_expect(span_log_find(log, "process", "named", 0), "parentSpanId", SPAN_LOG_SPAN);
 	cJSON_Delete(log);
 	fleet_free(w.fleet);
 }
@@ -248,14 +296,14 @@ static void test_bulk_and_resend(void **state)
 	fleet_worker(w.fleet, NULL);
 	post(&w, BULK,
 	     "{\"emails\":[" API_MAIL("a") "," API_MAIL("b") ",{\"to\":7}," API_MAIL("c") "]}",
-	     PARENT(TRACE, "01"), 207);
-	span_log_wait(server, "process", NULL, 3);
+	     PARENT(SPAN_LOG_TRACE, "01"), 207);
+	span_log_wait(collector, "process", NULL, 3);
 	fleet_wait_status(w.fleet, "a", "failed");
 	fleet_wait_settled(w.fleet, NULL);
 	post(&w, "/api/email/resend/a", "", NULL, 202);
-	span_log_wait(server, "POST", NULL, 2);
-	span_log_wait(server, "process", NULL, 4);
-	log = span_log_read(server);
+	span_log_wait(collector, "POST", NULL, 2);
+	span_log_wait(collector, "process", NULL, 4);
+	log = span_log_read(collector);
 	for (size_t i = 0; i < 3; i++) {
 		const char key[] = {(char)('a' + i), '\0'};
 		const cJSON *send = span_log_find(log, "send", key, 0);
@@ -266,7 +314,7 @@ static void test_bulk_and_resend(void **state)
 	span_log_expect(span_log_find(log, "POST", NULL, 0), "name", "POST " BULK);
 	span_log_expect(span_log_find(log, "POST", NULL, 0), "http.response.status_code", "207");
 	span_log_expect(span_log_find(log, "POST", NULL, 1), "http.route", "/api/email/resend/*");
-	span_log_expect(span_log_find(log, "process", NULL, 3), "traceId", TRACE);
+	span_log_expect(span_log_find(log, "process", NULL, 3), "traceId", SPAN_LOG_TRACE);
 	cJSON_Delete(log);
 	fleet_free(w.fleet);
 }
@@ -280,15 +328,15 @@ static void test_sampling(void **state)
 	cJSON *log;
 
 	(void)state;
-	post(&w, API_SEND, API_MAIL("unsampled"), PARENT(TRACE, "00"), 202);
+	post(&w, API_SEND, API_MAIL("unsampled"), PARENT(SPAN_LOG_TRACE, "00"), 202);
 	traceparent = pushed(&w);
 	assert_string_equal(traceparent + 52, "-00");
-	assert_memory_equal(traceparent, "00-" TRACE, 35);
+	assert_memory_equal(traceparent, "00-" SPAN_LOG_TRACE, 35);
 	free(traceparent);
 	w.api = api_start(w.fleet, off);
-	post(&w, API_SEND, API_MAIL("handed-on"), PARENT(TRACE, "01"), 202);
+	post(&w, API_SEND, API_MAIL("handed-on"), PARENT(SPAN_LOG_TRACE, "01"), 202);
 	traceparent = pushed(&w);
-	assert_string_equal(traceparent, PARENT(TRACE, "01"));
+	assert_string_equal(traceparent, PARENT(SPAN_LOG_TRACE, "01"));
 	free(traceparent);
 	post(&w, API_SEND, API_MAIL("none"), "00-nonsense", 202);
 	traceparent = pushed(&w);
@@ -296,11 +344,12 @@ static void test_sampling(void **state)
 	free(traceparent);
 	fleet_worker(w.fleet, NULL);
 	fleet_wait_status(w.fleet, "unsampled", "sent");
-	span_log_wait(server, "process", "handed-on", 1);
-	span_log_wait(server, "process", "none", 1);
-	log = span_log_read(server);
+	span_log_wait(collector, "process", "handed-on", 1);
+	span_log_wait(collector, "process", "none", 1);
+	log = span_log_read(collector);
 	assert_int_equal(cJSON_GetArraySize(log), 8);
-	span_log_expect(span_log_find(log, "process", "handed-on", 0), "parentSpanId", SPAN);
+	span_log_expect(span_log_find(log, "process", "handed-on", 0), "parentSpanId",
+	                SPAN_LOG_SPAN);
 	cJSON_Delete(log);
 	fleet_free(w.fleet);
 }
@@ -316,13 +365,13 @@ static void test_away_and_counted(void **state)
 	(void)state;
 	redis_server_kill(fleet_redis(w.fleet));
 	process_wait_line(w.api.process, "\"redis_away\"", 0);
-	post(&w, API_SEND, API_MAIL("away"), PARENT(TRACE, "01"), 503);
+	post(&w, API_SEND, API_MAIL("away"), PARENT(SPAN_LOG_TRACE, "01"), 503);
 	r = api_get(&w.api, "/metrics");
 	assert_non_null(strstr(r->body, "postrider_trace_spans_total{result=\"exported\"} 0\n"));
 	answer_free(r);
 	fleet_stop(w.fleet, w.api.process);
 	assert_int_equal(span_log_ended(w.api.process, "exported"), 2);
-	log = span_log_read(server);
+	log = span_log_read(collector);
 	span_log_expect(span_log_find(log, "POST", NULL, 0), "error.type", "503");
 	span_log_expect(span_log_find(log, "send", "away", 0), "error.type", "unavailable");
 	cJSON_Delete(log);
@@ -332,15 +381,16 @@ static void test_away_and_counted(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(test_clients_trace, clear),
-		cmocka_unit_test_setup(test_own_trace, clear),
-		cmocka_unit_test_setup(test_the_jobs_own, clear),
-		cmocka_unit_test_setup(test_the_payload, clear),
-		cmocka_unit_test_setup(test_bulk_and_resend, clear),
-		cmocka_unit_test_setup(test_sampling, clear),
-		cmocka_unit_test_setup(test_away_and_counted, clear),
+		cmocka_unit_test_setup(test_clients_trace, span_log_clear),
+		cmocka_unit_test_setup(test_tracestate, span_log_clear),
+		cmocka_unit_test_setup(test_own_trace, span_log_clear),
+		cmocka_unit_test_setup(test_the_jobs_own, span_log_clear),
+		cmocka_unit_test_setup(test_the_payload, span_log_clear),
+		cmocka_unit_test_setup(test_bulk_and_resend, span_log_clear),
+		cmocka_unit_test_setup(test_sampling, span_log_clear),
+		cmocka_unit_test_setup(test_away_and_counted, span_log_clear),
 	};
 
 	cmocka_set_test_filter(getenv("TEST"));
-	return cmocka_run_group_tests(tests, begin, end);
+	return cmocka_run_group_tests(tests, span_log_begin, span_log_end);
 }

@@ -20,37 +20,23 @@
 #include "support/tmpdir.h"
 #include "support/wait.h"
 
-#define TRACE "0af7651916cd43dd8448eb211c80319c"
-#define SPAN "b7ad6b7169203331"
-#define PARENT ",\"traceparent\":\"00-" TRACE "-" SPAN "-01\""
-#define UNSAMPLED ",\"traceparent\":\"00-" TRACE "-" SPAN "-00\""
+#define PARENT ",\"traceparent\":\"00-" SPAN_LOG_TRACE "-" SPAN_LOG_SPAN "-01\""
+#define UNSAMPLED ",\"traceparent\":\"00-" SPAN_LOG_TRACE "-" SPAN_LOG_SPAN "-00\""
 #define TRANSFORMER "@opentelemetry/otlp-transformer"
 
-static struct http_server *server;
 static char *verifier; /* NULL: it cannot be had */
 
 static int begin(void **state)
 {
-	(void)state;
 	/* before there is a fleet, which takes npm's settings out of the environment */
 	verifier = npm_install(TRANSFORMER "@0.203.0", TRANSFORMER "/package.json");
-	server = http_server_start();
-	return 0;
+	return span_log_begin(state);
 }
 
 static int end(void **state)
 {
-	(void)state;
-	http_server_free(server);
 	free(verifier);
-	return 0;
-}
-
-static int clear(void **state)
-{
-	(void)state;
-	http_server_clear(server);
-	return 0;
+	return span_log_end(state);
 }
 
 /* ---- what belongs together ---------------------------------------------------------------------- */
@@ -106,12 +92,12 @@ static void deliver_by_two(struct fleet *f, const char *key, const char *more)
 	free(owner);
 	fleet_worker(f, NULL);
 	fleet_wait_status(f, key, "sent");
-	span_log_wait(server, "process", key, 2);
+	span_log_wait(collector, "process", key, 2);
 }
 
 static void test_producers_trace(void **state)
 {
-	struct fleet *f = span_log_fleet(server, NULL);
+	struct fleet *f = span_log_fleet(collector, NULL);
 	struct sink *sink = sink_start();
 	const cJSON *first, *second;
 	char port[16], *key;
@@ -122,15 +108,15 @@ static void test_producers_trace(void **state)
 	snprintf(port, sizeof(port), "%s", strrchr(sink_dsn(sink, ""), ':') + 1);
 	port[strspn(port, "0123456789")] = '\0';
 	deliver_by_two(f, "given", PARENT);
-	log = span_log_read(server);
+	log = span_log_read(collector);
 	assert_int_equal(cJSON_GetArraySize(log), 8);
 	expect_claim(log, "given", 0, "retry");
 	expect_claim(log, "given", 1, "sent");
 	for (size_t i = 0; i < 2; i++) {
 		const cJSON *process = span_log_find(log, "process", "given", i);
 
-		span_log_expect(process, "traceId", TRACE);
-		span_log_expect(process, "parentSpanId", SPAN);
+		span_log_expect(process, "traceId", SPAN_LOG_TRACE);
+		span_log_expect(process, "parentSpanId", SPAN_LOG_SPAN);
 	}
 	first = span_log_find(log, "deliver", "given", 0);
 	second = span_log_find(log, "deliver", "given", 1);
@@ -161,7 +147,7 @@ static void test_producers_trace(void **state)
 /* Where nobody has begun one: the worker that retries it, which knows nothing of the first, goes on with its trace. */
 static void test_own_trace(void **state)
 {
-	struct fleet *f = span_log_fleet(server, NULL);
+	struct fleet *f = span_log_fleet(collector, NULL);
 	struct sink *sink = sink_start();
 	cJSON *log;
 
@@ -169,8 +155,8 @@ static void test_own_trace(void **state)
 	fleet_set(f, "PROVIDER_PRIMARY=%s", sink_dsn(sink, ""));
 	deliver_by_two(f, "own", "");
 	fleet_push(f, "other", "");
-	span_log_wait(server, "process", "other", 1);
-	log = span_log_read(server);
+	span_log_wait(collector, "process", "other", 1);
+	log = span_log_read(collector);
 	assert_int_equal(cJSON_GetArraySize(log), 12);
 	expect_claim(log, "own", 0, "retry");
 	expect_claim(log, "own", 1, "sent");
@@ -187,7 +173,7 @@ static void test_own_trace(void **state)
 /* A worker is killed after the point of no return: what the next one makes of it is in the trace. */
 static void test_lost_worker(void **state)
 {
-	struct fleet *f = span_log_fleet(server, NULL);
+	struct fleet *f = span_log_fleet(collector, NULL);
 	struct sink *sink = sink_start();
 	const cJSON *lost;
 	struct process *w;
@@ -201,11 +187,11 @@ static void test_lost_worker(void **state)
 	process_kill(w);
 	fleet_worker(f, NULL);
 	fleet_wait_status(f, "lost", "held");
-	span_log_wait(server, "process", "lost", 1);
-	log = span_log_read(server);
+	span_log_wait(collector, "process", "lost", 1);
+	log = span_log_read(collector);
 	lost = span_log_find(log, "deliver", "lost", 0);
 	span_log_expect_within(lost, span_log_find(log, "process", "lost", 0));
-	span_log_expect(lost, "traceId", TRACE);
+	span_log_expect(lost, "traceId", SPAN_LOG_TRACE);
 	span_log_expect(lost, "postrider.outcome", "unknown");
 	span_log_expect(lost, "error.type", "worker_lost");
 	span_log_expect(span_log_find(log, "process", "lost", 0), "error.type", "worker_lost");
@@ -219,7 +205,7 @@ static void test_lost_worker(void **state)
 /* What ends without an attempt. */
 static void test_without_attempt(void **state)
 {
-	struct fleet *f = span_log_fleet(server, NULL);
+	struct fleet *f = span_log_fleet(collector, NULL);
 	cJSON *log;
 
 	(void)state;
@@ -230,11 +216,11 @@ static void test_without_attempt(void **state)
 	fleet_wait_status(f, "twice", "sent");
 	fleet_push(f, "twice", "");
 	fleet_push_raw(f, FLEET_QUEUE, "{\"to\":7}", 8);
-	span_log_wait(server, "process", "late", 1);
-	span_log_wait(server, "process", "soon", 2);
-	span_log_wait(server, "process", "twice", 2);
-	span_log_wait(server, "process", NULL, 6);
-	log = span_log_read(server);
+	span_log_wait(collector, "process", "late", 1);
+	span_log_wait(collector, "process", "soon", 2);
+	span_log_wait(collector, "process", "twice", 2);
+	span_log_wait(collector, "process", NULL, 6);
+	log = span_log_read(collector);
 	span_log_expect(span_log_find(log, "process", "late", 0), "postrider.status", "failed");
 	span_log_expect(span_log_find(log, "process", "late", 0), "error.type", "expired");
 	assert_int_equal(span_log_count(log, "deliver", "late"), 0);
@@ -255,7 +241,7 @@ static void test_nothing_of_the_mail(void **state)
 {
 	static const char *const secrets[] = {"ada",  "example.com", "Hush",
 	                                      "acme", "Hello",       "customer"};
-	struct fleet *f = span_log_fleet(server, NULL);
+	struct fleet *f = span_log_fleet(collector, NULL);
 	struct sink *sink = sink_start();
 	char *all;
 
@@ -264,9 +250,9 @@ static void test_nothing_of_the_mail(void **state)
 	fleet_worker(f, NULL);
 	fleet_push_to(f, "k1", "refuse.ada@example.com", ",\"tags\":[\"acme\"],\"html\":\"Hush\"");
 	fleet_push_to(f, "k2", "ada@example.com", ",\"metadata\":{\"a\":\"acme\"}");
-	span_log_wait(server, "process", "k1", 1);
-	span_log_wait(server, "process", "k2", 1);
-	all = http_server_read(server, "hooks");
+	span_log_wait(collector, "process", "k1", 1);
+	span_log_wait(collector, "process", "k2", 1);
+	all = http_server_read(collector, "hooks");
 	for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++)
 		if (strstr(all, secrets[i]) != NULL)
 			fail_msg("%s: %s", secrets[i], all);
@@ -285,16 +271,16 @@ static void test_verified(void **state)
 	(void)state;
 	if (verifier == NULL)
 		skip();
-	f = span_log_fleet(server, NULL);
+	f = span_log_fleet(collector, NULL);
 	fleet_mock(f, "PRIMARY", "success=0.5&fail=retry:1,rejected:1&seed=3");
 	fleet_set(f, "OTEL_RESOURCE_ATTRIBUTES=a=b%%20c,d=%%22");
 	fleet_set(f, "OTEL_SERVICE_NAME=gr\xc3\xb6\xc3\x9f\x65r");
 	fleet_worker(f, NULL);
-	fleet_push_many(f, NULL, "m", 20, PARENT);
+	fleet_push_many(f, NULL, "m", 20, PARENT ",\"tracestate\":\"a=\\\"1\\\",b=2\"");
 	fleet_push_many(f, NULL, "n", 20, ",\"tags\":[\"x\"]");
 	fleet_wait_settled(f, NULL);
-	span_log_wait(server, "process", NULL, 40);
-	hooks = http_server_read(server, "hooks");
+	span_log_wait(collector, "process", NULL, 40);
+	hooks = http_server_read(collector, "hooks");
 	file = tmpdir_file("hooks", hooks, strlen(hooks));
 	modules = strdup(verifier);
 	strstr(modules, "/" TRANSFORMER "/package.json")[0] = '\0';
@@ -315,7 +301,7 @@ static void test_verified(void **state)
 
 static void test_sampling(void **state)
 {
-	struct fleet *f = span_log_fleet(server, NULL);
+	struct fleet *f = span_log_fleet(collector, NULL);
 	struct process *w;
 	size_t half;
 	cJSON *log;
@@ -330,7 +316,7 @@ static void test_sampling(void **state)
 	fleet_push(f, "unsampled", UNSAMPLED);
 	fleet_wait_settled(f, NULL);
 	fleet_stop(f, w);
-	assert_int_equal(hook_log_count(server), 0);
+	assert_int_equal(hook_log_count(collector), 0);
 	w = fleet_worker(f, (const char *const[]){"OTEL_TRACES_SAMPLER=always_on", NULL});
 	fleet_push(f, "anyway", UNSAMPLED);
 	fleet_wait_settled(f, NULL);
@@ -341,7 +327,7 @@ static void test_sampling(void **state)
 	fleet_push_many(f, NULL, "half", 64, "");
 	fleet_wait_settled(f, NULL);
 	fleet_stop(f, w);
-	log = span_log_read(server);
+	log = span_log_read(collector);
 	(void)span_log_find(log, "process", "anyway", 0);
 	(void)span_log_find(log, "process", "sampled", 0);
 	half = span_log_count(log, "process", NULL) - 2;
@@ -359,7 +345,7 @@ static size_t lines_of_trace(const struct process *w, const char *event)
 
 	while ((line = strsep(&rest, "\n")) != NULL)
 		n += strstr(line, event) != NULL &&
-		     strstr(line, "\"trace_id\":\"" TRACE "\"") != NULL;
+		     strstr(line, "\"trace_id\":\"" SPAN_LOG_TRACE "\"") != NULL;
 	free(log);
 	return n;
 }
@@ -367,7 +353,7 @@ static size_t lines_of_trace(const struct process *w, const char *event)
 static void test_logs(void **state)
 {
 	static const char *const off[] = {"OTEL_SDK_DISABLED=true", NULL};
-	struct fleet *f = span_log_fleet(server, NULL);
+	struct fleet *f = span_log_fleet(collector, NULL);
 	struct process *w;
 	char text[64], *log;
 	cJSON *spans;
@@ -380,13 +366,13 @@ static void test_logs(void **state)
 	fleet_stop(f, w);
 	assert_int_equal(lines_of_trace(w, "\"attempt_ended\""), 1);
 	assert_int_equal(lines_of_trace(w, "\"mail_buried\""), 1);
-	spans = span_log_read(server);
+	spans = span_log_read(collector);
 	snprintf(text, sizeof(text), "\"span_id\":\"%s\"",
 	         span_log_get(span_log_find(spans, "process", "given", 0), "spanId"));
 	assert_int_equal(process_count_lines(w, text), 2);
 	cJSON_Delete(spans);
 	/* with traces off, a producer's trace can be followed by the logs all the same */
-	http_server_clear(server);
+	http_server_clear(collector);
 	w = fleet_worker(f, off);
 	fleet_push(f, "unseen", PARENT);
 	fleet_push(f, "plain", "");
@@ -397,21 +383,21 @@ static void test_logs(void **state)
 	log = process_stderr(w);
 	assert_null(strstr(log, "span_id"));
 	free(log);
-	assert_int_equal(hook_log_count(server), 0);
+	assert_int_equal(hook_log_count(collector), 0);
 	fleet_free(f);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(test_producers_trace, clear),
-		cmocka_unit_test_setup(test_own_trace, clear),
-		cmocka_unit_test_setup(test_lost_worker, clear),
-		cmocka_unit_test_setup(test_without_attempt, clear),
-		cmocka_unit_test_setup(test_nothing_of_the_mail, clear),
-		cmocka_unit_test_setup(test_verified, clear),
-		cmocka_unit_test_setup(test_sampling, clear),
-		cmocka_unit_test_setup(test_logs, clear),
+		cmocka_unit_test_setup(test_producers_trace, span_log_clear),
+		cmocka_unit_test_setup(test_own_trace, span_log_clear),
+		cmocka_unit_test_setup(test_lost_worker, span_log_clear),
+		cmocka_unit_test_setup(test_without_attempt, span_log_clear),
+		cmocka_unit_test_setup(test_nothing_of_the_mail, span_log_clear),
+		cmocka_unit_test_setup(test_verified, span_log_clear),
+		cmocka_unit_test_setup(test_sampling, span_log_clear),
+		cmocka_unit_test_setup(test_logs, span_log_clear),
 	};
 
 	cmocka_set_test_filter(getenv("TEST"));

@@ -16,29 +16,6 @@
 #include "support/smtp_secure.h"
 #include "support/span_log.h"
 
-static struct http_server *server;
-
-static int begin(void **state)
-{
-	(void)state;
-	server = http_server_start();
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	http_server_free(server);
-	return 0;
-}
-
-static int clear(void **state)
-{
-	(void)state;
-	http_server_clear(server);
-	return 0;
-}
-
 /* Mail goes its way whatever the collector does; `mails` of them, and the worker ends within its grace. */
 static struct process *deliver_beside(struct fleet *f, size_t mails, const char *const *extra)
 {
@@ -73,7 +50,7 @@ static void test_no_collector(void **state)
 
 static void test_silent_collector(void **state)
 {
-	struct fleet *f = span_log_fleet(server, "silent");
+	struct fleet *f = span_log_fleet(collector, "silent");
 	struct process *w;
 
 	(void)state;
@@ -108,23 +85,23 @@ static void test_unwilling_collectors(void **state)
 		struct fleet *f = fleet_start(NULL);
 		struct process *w;
 
-		http_server_clear(server);
+		http_server_clear(collector);
 		fleet_set(f, "OTEL_EXPORTER_OTLP_ENDPOINT=%s",
-		          http_server_url(server, cases[i].behaviour, "hook"));
+		          http_server_url(collector, cases[i].behaviour, "hook"));
 		ONE_BATCH_A_MAIL(f);
 		w = fleet_worker_ready(f, NULL);
 		fleet_push(f, "mail", "");
-		http_server_wait(server, "hooks", cases[i].requests);
+		http_server_wait(collector, "hooks", cases[i].requests);
 		fleet_wait_settled(f, NULL);
 		fleet_stop(f, w);
 		if (span_log_ended(w, "exported") != cases[i].exported)
 			fail_msg("%s: %lld exported", cases[i].behaviour,
 			         span_log_ended(w, "exported"));
 		assert_int_equal(span_log_ended(w, "failed"), 4 - cases[i].exported);
-		assert_int_equal(hook_log_count(server), cases[i].requests);
+		assert_int_equal(hook_log_count(collector), cases[i].requests);
 		if (strcmp(cases[i].behaviour, "away-1") == 0) {
-			cJSON *one = hook_log_request(server, 0),
-			      *two = hook_log_request(server, 1);
+			cJSON *one = hook_log_request(collector, 0),
+			      *two = hook_log_request(collector, 1);
 
 			assert_true(cJSON_GetObjectItem(two, "at")->valuedouble -
 			                    cJSON_GetObjectItem(one, "at")->valuedouble >=
@@ -139,7 +116,7 @@ static void test_unwilling_collectors(void **state)
 /* What is given up for good is given up in time, and what comes later is sent. */
 static void test_given_up(void **state)
 {
-	struct fleet *f = span_log_fleet(server, "unwell-2");
+	struct fleet *f = span_log_fleet(collector, "unwell-2");
 	struct process *w;
 
 	(void)state;
@@ -147,11 +124,11 @@ static void test_given_up(void **state)
 	fleet_set(f, "OTEL_BSP_EXPORT_TIMEOUT=100");
 	w = fleet_worker_ready(f, NULL);
 	fleet_push(f, "lost", "");
-	http_server_wait(server, "hooks", 1);
+	http_server_wait(collector, "hooks", 1);
 	fleet_push(f, "lost2", "");
-	http_server_wait(server, "hooks", 2);
+	http_server_wait(collector, "hooks", 2);
 	fleet_push(f, "kept", "");
-	http_server_wait(server, "hooks", 3);
+	http_server_wait(collector, "hooks", 3);
 	fleet_stop(f, w);
 	assert_int_equal(span_log_ended(w, "exported"), 4);
 	assert_int_equal(span_log_ended(w, "failed"), 8);
@@ -161,21 +138,21 @@ static void test_given_up(void **state)
 /* A queue that is smaller than a batch goes when it is full, not when the delay is over. */
 static void test_small_queue(void **state)
 {
-	struct fleet *f = span_log_fleet(server, NULL);
+	struct fleet *f = span_log_fleet(collector, NULL);
 
 	(void)state;
 	fleet_set(f, "OTEL_BSP_SCHEDULE_DELAY=600000");
 	fleet_set(f, "OTEL_BSP_MAX_QUEUE_SIZE=4");
 	fleet_worker(f, NULL);
 	fleet_push(f, "mail", "");
-	span_log_wait(server, "process", "mail", 1);
+	span_log_wait(collector, "process", "mail", 1);
 	fleet_free(f);
 }
 
 /* Headers, and the last spans of a worker that ends: within its grace. */
 static void test_flushed_with_headers(void **state)
 {
-	struct fleet *f = span_log_fleet(server, NULL);
+	struct fleet *f = span_log_fleet(collector, NULL);
 	struct process *w;
 	cJSON *o;
 
@@ -184,8 +161,8 @@ static void test_flushed_with_headers(void **state)
 	fleet_set(f, "OTEL_EXPORTER_OTLP_HEADERS=Authorization=Bearer%%20hush,x-tenant=mail");
 	w = deliver_beside(f, 10, NULL);
 	assert_int_equal(span_log_ended(w, "exported"), 40);
-	assert_int_equal(hook_log_count(server), 1);
-	o = hook_log_request(server, 0);
+	assert_int_equal(hook_log_count(collector), 1);
+	o = hook_log_request(collector, 0);
 	assert_string_equal(hook_log_at(o, "headers.authorization"), "Bearer hush");
 	assert_string_equal(hook_log_at(o, "headers.x-tenant"), "mail");
 	assert_int_equal(process_count_lines(w, "hush"), 0);
@@ -233,7 +210,7 @@ static void test_settings(void **state)
 		{"OTEL_RESOURCE_ATTRIBUTES=a", "OTEL_RESOURCE_ATTRIBUTES"},
 		{"OTEL_EXPORTER_OTLP_CERTIFICATE=/nowhere", "OTEL_EXPORTER_OTLP"},
 	};
-	struct fleet *f = span_log_fleet(server, NULL);
+	struct fleet *f = span_log_fleet(collector, NULL);
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -249,16 +226,16 @@ static void test_settings(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(test_no_collector, clear),
-		cmocka_unit_test_setup(test_silent_collector, clear),
-		cmocka_unit_test_setup(test_unwilling_collectors, clear),
-		cmocka_unit_test_setup(test_given_up, clear),
-		cmocka_unit_test_setup(test_small_queue, clear),
-		cmocka_unit_test_setup(test_flushed_with_headers, clear),
-		cmocka_unit_test_setup(test_https, clear),
-		cmocka_unit_test_setup(test_settings, clear),
+		cmocka_unit_test_setup(test_no_collector, span_log_clear),
+		cmocka_unit_test_setup(test_silent_collector, span_log_clear),
+		cmocka_unit_test_setup(test_unwilling_collectors, span_log_clear),
+		cmocka_unit_test_setup(test_given_up, span_log_clear),
+		cmocka_unit_test_setup(test_small_queue, span_log_clear),
+		cmocka_unit_test_setup(test_flushed_with_headers, span_log_clear),
+		cmocka_unit_test_setup(test_https, span_log_clear),
+		cmocka_unit_test_setup(test_settings, span_log_clear),
 	};
 
 	cmocka_set_test_filter(getenv("TEST"));
-	return cmocka_run_group_tests(tests, begin, end);
+	return cmocka_run_group_tests(tests, span_log_begin, span_log_end);
 }

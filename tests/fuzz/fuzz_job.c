@@ -206,8 +206,11 @@ static void check_trace(const struct job *job)
 	struct trace_context c, again;
 	char text[TRACE_PARENT_LEN + 1];
 
-	if (job->traceparent[0] == '\0')
+	FUZZ_REQUIRE(job->tracestate[0] == '\0' || trace_state_valid(job->tracestate));
+	if (job->traceparent[0] == '\0') {
+		FUZZ_REQUIRE(job->tracestate[0] == '\0');
 		return;
+	}
 	FUZZ_REQUIRE(job->names_traceparent && strlen(job->traceparent) <= TRACE_PARENT_MAX);
 	FUZZ_REQUIRE(trace_context_read(&c, job->traceparent));
 	trace_context_write(&c, text);

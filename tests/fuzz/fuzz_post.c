@@ -14,7 +14,8 @@ static const struct options options = {.mail_from = (char *)"Shop <shop@x.org>",
 static const struct queue_set queues = {.keys = {{.list = (char *)"mail:queue"}}, .n = 1};
 
 static const struct trace_context trace = {.trace_id = "0af7651916cd43dd8448eb211c80319c",
-                                           .span_id = "b7ad6b7169203331"};
+                                           .span_id = "b7ad6b7169203331",
+                                           .state = "congo=t61rcWkgMzE,rojo=\"1\""};
 
 /* What is pushed is a job, under the key and with the content that the client was told of. */
 static void check_payload(const struct post *p, const char *header_key)
@@ -30,6 +31,7 @@ static void check_payload(const struct post *p, const char *header_key)
 	FUZZ_REQUIRE(header_key == NULL || strcmp(header_key, p->key) == 0);
 	FUZZ_REQUIRE(p->traceparent == NULL || strcmp(job->traceparent, p->traceparent) == 0);
 	FUZZ_REQUIRE(job->names_traceparent);
+	FUZZ_REQUIRE(p->tracestate == NULL || strcmp(job->tracestate, p->tracestate) == 0);
 	job_free(job);
 	buf_free(&faults);
 }

@@ -14,6 +14,29 @@
 #include "support/hook_log.h"
 #include "support/wait.h"
 
+struct http_server *collector;
+
+int span_log_begin(void **state)
+{
+	(void)state;
+	collector = http_server_start();
+	return 0;
+}
+
+int span_log_end(void **state)
+{
+	(void)state;
+	http_server_free(collector);
+	return 0;
+}
+
+int span_log_clear(void **state)
+{
+	(void)state;
+	http_server_clear(collector);
+	return 0;
+}
+
 /* ---- a fleet with traces -------------------------------------------------------------------------- */
 
 struct fleet *span_log_fleet(struct http_server *server, const char *behaviour)
@@ -118,9 +141,9 @@ static void check_span(const cJSON *span)
 	const cJSON *status = cJSON_GetObjectItemCaseSensitive(span, "status");
 	long long start = check_digits(span, "startTimeUnixNano");
 
-	check_members(span,
-	              MEMBERS("traceId", "spanId", "parentSpanId", "flags", "name", "kind",
-	                      "startTimeUnixNano", "endTimeUnixNano", "attributes", "status"));
+	check_members(span, MEMBERS("traceId", "spanId", "parentSpanId", "flags", "traceState",
+	                            "name", "kind", "startTimeUnixNano", "endTimeUnixNano",
+	                            "attributes", "status"));
 	check_hex(span, "traceId", 32, true);
 	check_hex(span, "spanId", 16, true);
 	check_hex(span, "parentSpanId", 16, false);

@@ -15,6 +15,15 @@
 #include "support/fleet.h"
 #include "support/http_server.h"
 
+/* What such a program has: one collector, started before the first test (span_log_begin) and forgetful between them
+ * (span_log_clear, a test's setup), and the place in a trace that its mails come with. */
+extern struct http_server *collector;
+int span_log_begin(void **state);
+int span_log_end(void **state);
+int span_log_clear(void **state);
+#define SPAN_LOG_TRACE "0af7651916cd43dd8448eb211c80319c"
+#define SPAN_LOG_SPAN "b7ad6b7169203331"
+
 /* A fleet whose spans go to the collector, which behaves so (NULL: well), within milliseconds. */
 struct fleet *span_log_fleet(struct http_server *server, const char *behaviour) MUST_CHECK;
 /* What a process has logged at its end: how many spans were "exported", "dropped", "failed". */

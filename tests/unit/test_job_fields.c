@@ -522,6 +522,33 @@ static void test_traceparents(void **state)
 	job_free(job);
 }
 
+/* The same; and without its traceparent it says nothing. */
+static void test_tracestates(void **state)
+{
+#define WITH "\"traceparent\":\"00-" TRACE "-" PARENT "-01\",\"tracestate\":"
+	static const struct {
+		const char *members, *got;
+	} cases[] = {
+		{WITH "\"a=1, b@x=\\\"2\\\"\"", "a=1, b@x=\"2\""},
+		{"\"tracestate\":\"a=1\",\"traceparent\":\"00-" TRACE "-" PARENT "-01\"", "a=1"},
+		{WITH "\"a=1\\r\\nX: y\"", ""},
+		{WITH "\"a\"", ""},
+		{WITH "7", ""},
+		{WITH "null", ""},
+		{"\"tracestate\":\"a=1\"", ""},
+		{"\"tracestate\":\"a=1\",\"traceparent\":\"00-nonsense\"", ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < N(cases); i++) {
+		struct job *job = expect_job(cases[i].members);
+
+		assert_string_equal(job->tracestate, cases[i].got);
+		assert_true(job->names_tracestate);
+		job_free(job);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -539,6 +566,7 @@ int main(void)
 		cmocka_unit_test(test_tags_and_metadata),
 		cmocka_unit_test(test_webhook_urls),
 		cmocka_unit_test(test_traceparents),
+		cmocka_unit_test(test_tracestates),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

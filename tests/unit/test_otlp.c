@@ -25,10 +25,18 @@ static void test_whole(void **state)
 	                         "mail:\"q\"",
 	                         OTLP_CONSUMER,
 	                         INT64_C(1795514400123456),
-	                         INT64_C(1795514400123457)};
-	struct otlp_span child = {
-		TRACE,   "00f067aa0ba902b7", SPAN,    true,   "deliver",
-		"relay", OTLP_CLIENT,        2000000, 1000000 /* before it began */};
+	                         INT64_C(1795514400123457),
+	                         NULL};
+	struct otlp_span child = {TRACE,
+	                          "00f067aa0ba902b7",
+	                          SPAN,
+	                          true,
+	                          "deliver",
+	                          "relay",
+	                          OTLP_CLIENT,
+	                          2000000,
+	                          1000000 /* before it began */,
+	                          "a=\"b\",c=d"};
 	char spans[4000];
 	struct otlp o = {.at = spans, .end = spans + sizeof(spans)};
 	struct buf b;
@@ -63,7 +71,8 @@ static void test_whole(void **state)
 		"\"startTimeUnixNano\":\"1795514400123456000\","
 		"\"endTimeUnixNano\":\"1795514400123457000\",\"attributes\":[]},"
 		"{\"traceId\":\"" TRACE
-		"\",\"spanId\":\"00f067aa0ba902b7\",\"parentSpanId\":\"" SPAN "\",\"flags\":769,"
+		"\",\"spanId\":\"00f067aa0ba902b7\",\"parentSpanId\":\"" SPAN
+		"\",\"traceState\":\"a=\\\"b\\\",c=d\",\"flags\":769,"
 		"\"name\":\"deliver relay\",\"kind\":3,\"startTimeUnixNano\":\"2000000000\","
 		"\"endTimeUnixNano\":\"2000000000\",\"attributes\":["
 		"{\"key\":\"t\",\"value\":{\"stringValue\":\"a\\\"\\\\\\n\xc3\xa4\xef\xbf\xbd\"}},"
@@ -82,7 +91,8 @@ static void test_whole(void **state)
 /* In any room: all of it, or `failed`, and nothing behind the end. */
 static void test_too_little_room(void **state)
 {
-	struct otlp_span span = {TRACE, SPAN, SPAN, false, "deliver", "re\"lay", OTLP_CLIENT, 1, 2};
+	struct otlp_span span = {TRACE,     SPAN,        SPAN, false, "deliver",
+	                         "re\"lay", OTLP_CLIENT, 1,    2,     "a=b"};
 	char whole[1000], room[1000];
 	size_t n = 0;
 

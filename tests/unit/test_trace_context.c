@@ -126,6 +126,71 @@ static void test_written_as_read(void **state)
 	assert_string_equal(hex, "0123456789abcdef");
 }
 
+/* ---- tracestate -------------------------------------------------------------------------------- */
+
+#define FOUR(S) S S S S
+#define KEY_256 FOUR(FOUR("a123456789abcdef"))
+
+static void test_states(void **state)
+{
+	static const char *const good[] = {
+		"a=b",
+		"congo=t61rcWkgMzE,rojo=00f067aa0ba902b7",
+		"fw529a3039@dt=FfIxmV1jTzM,1a-2f@foo=!\"#$%&'()*+-./:;<>?@[]^_`{|}~\\",
+		"a=1 , b=2,\tc=3\t",
+		",a=1,, ,b=2,",
+		"a= 1 x",
+		"0_-*/=0",
+		KEY_256 "=" KEY_256 /* 513, and so one too many: below */,
+	};
+	static const char *const bad[] = {
+		"",
+		" ",
+		",",
+		"a",
+		"a=",
+		"a= ",
+		"=b",
+		"A=b",
+		"_=b",
+		"\xc3=b",
+		"a.=b",
+		"a =b",
+		"a=b=c",
+		"a=b,a=c",
+		"a=1,b",
+		"a=\xc3\xa4",
+		"a=b\nc=d",
+		"a=b\r\n",
+		"a=b\x7f",
+		"a=1;b=2\x01",
+		KEY_256 "1=b",
+		"b=" KEY_256 "1",
+	};
+
+	(void)state;
+	for (size_t i = 0; i + 1 < N(good); i++)
+		if (!trace_state_valid(good[i]))
+			fail_msg("refused: %s", good[i]);
+	for (size_t i = 0; i < N(bad); i++)
+		if (trace_state_valid(bad[i]))
+			fail_msg("taken: %s", bad[i]);
+	assert_false(trace_state_valid(good[N(good) - 1]));
+	assert_true(trace_state_valid(good[N(good) - 1] + 1));
+}
+
+/* 32 members, and no more. */
+static void test_as_many_members(void **state)
+{
+	char text[TRACE_STATE_MAX + 1] = "";
+
+	(void)state;
+	for (int i = 0; i <= TRACE_STATE_MEMBERS; i++) {
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), ",k%d=%d", i, i);
+		assert_int_equal(trace_state_valid(text), i < TRACE_STATE_MEMBERS);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -133,6 +198,8 @@ int main(void)
 		cmocka_unit_test(test_not_valid),
 		cmocka_unit_test(test_every_character_counts),
 		cmocka_unit_test(test_written_as_read),
+		cmocka_unit_test(test_states),
+		cmocka_unit_test(test_as_many_members),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
