@@ -5,6 +5,9 @@
  * there are free slots and something may be there: after the doorbell, while claims come back full,
  * when a delayed job or an expired lease comes due, and at least every third of a lease.
  *
+ * A claim asks for no more than will be answered in one piece, so that the worker and Redis work at the same
+ * time: while one has a claim in its hands, the other has what came of the one before.
+ *
  * Leases are renewed at half their life, in the claim call. A queue whose claim fails for a reason
  * of its own (a key of the wrong type) is left alone for a while; the others go on. */
 #ifndef FLEET_QUEUE_H
@@ -28,6 +31,10 @@
 #define QUEUE_MAX_BATCH 256
 #define QUEUE_MIN_APPETITE 8
 #define QUEUE_MAX_CLAIM_BYTES (8 * 1024 * 1024)
+/* Redis writes 64 KB of an answer, and serves others before it goes on: what those calls of ours have led to would
+ * wait behind the rest of the claim, and the worker with it, and then Redis for the worker. */
+#define QUEUE_CLAIM_BYTES (60 * 1024)
+#define QUEUE_MIN_CLAIM 16 /* jobs, however large: Redis may be far away */
 #define QUEUE_HOLD_US 1000000 /* the pause after Redis has refused a write */
 #define QUEUE_POISON_AFTER 3 /* adoptions */
 

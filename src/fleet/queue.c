@@ -15,6 +15,7 @@
 
 #define QUEUE_BROKEN_US 5000000
 #define QUEUE_SWEEP_IDS 100
+#define QUEUE_JOB_BYTES 50     /* of the answer to a claim, beside a job's payload */
 #define QUEUE_END_TICK_US 1000 /* --drain: the first pause, doubled up to the second */
 #define QUEUE_END_MAX_TICK_US 100000
 
@@ -274,10 +275,23 @@ static void queue_failed(struct queue *q, enum link_result result, const redisRe
 		LOG_STR("error", reply && reply->str ? reply->str : "an answer that is no claim"));
 }
 
+/* Of jobs like these: how many are answered in one piece? */
+static size_t queue_piece(const redisReply *jobs)
+{
+	size_t n = jobs->elements / 5, bytes = n * QUEUE_JOB_BYTES, piece;
+
+	for (size_t i = 0; i < n; i++)
+		bytes += jobs->element[i * 5 + 4]->len;
+	piece = n == 0 ? QUEUE_MAX_BATCH : QUEUE_CLAIM_BYTES * n / bytes;
+	return piece < QUEUE_MIN_CLAIM ? QUEUE_MIN_CLAIM : piece;
+}
+
 /* Each job that is asked for costs its fresh id, whether it comes or not: an idle queue is asked for few, a
  * full one soon for as many as there are places. */
-static void queue_learn(struct queue *q, size_t n)
+static void queue_learn(struct queue *q, const redisReply *jobs)
 {
+	size_t n = jobs->elements / 5, most = queue_piece(jobs);
+
 	if (q->asked == 0)
 		return;
 	q->dry = n < q->asked;
@@ -285,10 +299,12 @@ static void queue_learn(struct queue *q, size_t n)
 		q->appetite = 2 * n;
 	else if (q->appetite < 4 * q->asked)
 		q->appetite = 4 * q->asked;
+	if (most > QUEUE_MAX_BATCH)
+		most = QUEUE_MAX_BATCH;
 	if (q->appetite < QUEUE_MIN_APPETITE)
 		q->appetite = QUEUE_MIN_APPETITE;
-	else if (q->appetite > QUEUE_MAX_BATCH)
-		q->appetite = QUEUE_MAX_BATCH;
+	else if (q->appetite > most)
+		q->appetite = most;
 }
 
 static void queue_on_claimed(void *data, enum link_result result, const redisReply *reply)
@@ -310,7 +326,7 @@ static void queue_on_claimed(void *data, enum link_result result, const redisRep
 	                     : redis_clock_to_boot(&q->clock, reply->element[1]->integer);
 	q->waiting = (size_t)reply->element[2]->integer;
 	q->waiting_known = true;
-	queue_learn(q, n);
+	queue_learn(q, reply->element[5]);
 	if (reply->element[3]->integer == 1) {
 		log_warn("redis_full", LOG_STR("queue", q->keys.list),
 		         LOG_STR("error",

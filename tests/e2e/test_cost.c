@@ -98,12 +98,12 @@ static struct fleet *fleet_with(struct redis_server *redis, const char *provider
 	return f;
 }
 
-static void drain(struct fleet *f, const char *const *tool, size_t n)
+static void drain(struct fleet *f, const char *const *tool, size_t n, const char *more)
 {
 	static const char *const worker[] = {"worker", "--drain", NULL};
 	struct process *p;
 
-	fleet_push_many(f, NULL, "k", n, "");
+	fleet_push_many(f, NULL, "k", n, more);
 	redis_server_do(fleet_redis(f), "CONFIG RESETSTAT");
 	p = fleet_run_under(f, tool, worker, NULL);
 	assert_int_equal(process_wait(p, 0), 0);
@@ -122,7 +122,7 @@ static double commands(size_t n)
 	struct fleet *f = fleet_with(NULL, "mock://");
 	double sum;
 
-	drain(f, NULL, n);
+	drain(f, NULL, n, "");
 	sum = calls(f, NULL);
 	settled(f, n);
 	fleet_free(f);
@@ -133,6 +133,30 @@ static void test_shared_calls(void **state)
 {
 	(void)state;
 	check("commands, shared", (commands(FEW + MORE) - commands(FEW)) / MORE, COMMANDS_SHARED);
+}
+
+#define HTML 3000
+#define LARGE 800
+#define FIRST 256   /* are claimed before it is known how large they are */
+#define PIECE 65536 /* of an answer Redis writes at a time */
+
+/* Or else the worker waits for the rest of an answer, and Redis then for the worker (fleet/queue.h). */
+static void test_claims_are_answered_in_one_piece(void **state)
+{
+	struct fleet *f = fleet_with(NULL, "mock://");
+	char more[HTML + 16];
+	double claims, least = (LARGE - FIRST) / (double)(PIECE / HTML);
+
+	(void)state;
+	snprintf(more, sizeof(more), ",\"html\":\"%0*d\"", HTML, 0);
+	drain(f, NULL, LARGE, more);
+	settled(f, LARGE);
+	claims = calls(f, "llen") / 2; /* of the list and of the arrivals */
+	fleet_free(f);
+	print_message("%d jobs of %d bytes in %.0f claims (at least %.0f)\n", LARGE, HTML, claims,
+	              least);
+	assert_true(claims >= least);
+	assert_true(claims < 3 * least); /* each costs as much as some jobs do */
 }
 
 struct lone {
@@ -146,7 +170,7 @@ static struct lone lone_run(const char *provider)
 	struct lone l;
 
 	fleet_set(f, "CONCURRENCY=1");
-	drain(f, NULL, LONE);
+	drain(f, NULL, LONE, "");
 	l = (struct lone){calls(f, NULL) / LONE, calls(f, "evalsha") / LONE,
 	                  stats(f, "total_reads_processed") / LONE};
 	settled(f, LONE);
@@ -268,7 +292,7 @@ static double worker_instructions(const char *provider, size_t n)
 	double sum;
 
 	snprintf(file, sizeof(file), "--callgrind-out-file=%s", out);
-	drain(f, (const char *const[]){"valgrind", "-q", "--tool=callgrind", file, NULL}, n);
+	drain(f, (const char *const[]){"valgrind", "-q", "--tool=callgrind", file, NULL}, n, "");
 	settled(f, n);
 	fleet_free(f);
 	sum = counted(out);
@@ -317,7 +341,7 @@ static double redis_instructions(size_t n)
 	redis = redis_server_start(NULL);
 	unsetenv("REDIS_SERVER");
 	f = fleet_with(redis, "mock://");
-	drain(f, NULL, n);
+	drain(f, NULL, n, "");
 	settled(f, n);
 	fleet_free(f);
 	redis_server_stop(redis);
@@ -351,6 +375,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shared_calls),
+		cmocka_unit_test(test_claims_are_answered_in_one_piece),
 		cmocka_unit_test(test_one_by_one),
 		cmocka_unit_test(test_one_by_one_by_smtp),
 		cmocka_unit_test(test_one_that_comes_to_an_idle_worker),
