@@ -132,6 +132,10 @@ bool options_provider_dsn(const char *name, char **dsn, struct error *err) MUST_
  * new string (mem_free; mem_wipe it first). */
 bool options_text(const char *name, char **value, struct error *err) MUST_CHECK;
 
+/* Calls fn for each variable of the environment that is one letter off (or two neighbours swapped) the name of an option that is
+ * not given: CONCURENCY. After options_load. */
+void options_misspelt(void (*fn)(const char *name, const char *meant));
+
 /* *given: an option of this name has a value from anywhere but its default. */
 bool options_given(const char *name, bool *given, struct error *err) MUST_CHECK;
 

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/error.h"
 #include "redis/link.h"
 
 /* What makes the server answer as it should. */
@@ -27,5 +28,7 @@ struct link_error {
 
 /* text: an error reply without its leading '-'; need not be NUL-terminated. Never NULL. */
 const struct link_error *link_error_find(const char *text, size_t len);
+/* The text, and the advice behind it, into err. */
+void link_error_say(const char *text, size_t len, struct error *err);
 
 #endif

@@ -17,6 +17,7 @@
 
 #define PROVIDER_PREFIX "PROVIDER_"
 #define OTEL_PREFIX "OTEL_"
+#define SHORTEST_TOLD 5 /* letters of a name: shorter ones are near to each other */
 
 /* The flags of the last options_load: options_provider_dsn looks there for --provider-NAME. */
 static struct flags flags;
@@ -218,23 +219,38 @@ static bool begins_like_ours(const char *name)
 	return false;
 }
 
-static bool check_dotenv_name(const char *entry, struct error *err)
+/* CONCURRENCY_FILE → CONCURRENCY */
+static char *without_file(const char *entry)
 {
 	size_t n = strlen(entry);
-	char *name = mem_strndup(entry, n > 5 && strcmp(entry + n - 5, "_FILE") == 0 ? n - 5 : n);
-	struct suggest s = suggest_for(name);
+
+	return mem_strndup(entry, n > 5 && strcmp(entry + n - 5, "_FILE") == 0 ? n - 5 : n);
+}
+
+/* `near` is for the name, which is `entry` without its _FILE. False: there is no such option; `near` knows which come near. */
+static bool is_option(const char *entry, struct suggest *near)
+{
+	const char *name = near->wanted;
 	/* (OpenTelemetry's standard has more variables than we know.) */
 	bool known = strncmp(name, PROVIDER_PREFIX, strlen(PROVIDER_PREFIX)) == 0 ||
 	             strncmp(name, OTEL_PREFIX, strlen(OTEL_PREFIX)) == 0;
-	const char *best;
 
 	for (size_t i = 0; i < option_table_n; i++) {
 		/* Some are paths, and end in _FILE themselves. */
 		known = known || strcmp(name, option_table[i].name) == 0 ||
 		        strcmp(entry, option_table[i].name) == 0;
-		suggest_try(&s, option_table[i].name);
+		suggest_try(near, option_table[i].name);
 	}
-	best = suggest_best(&s);
+	return known;
+}
+
+static bool check_dotenv_name(const char *entry, struct error *err)
+{
+	char *name = without_file(entry);
+	struct suggest s = suggest_for(name);
+	bool known = is_option(entry, &s);
+	const char *best = suggest_best(&s);
+
 	if (!known && best != NULL)
 		error_set(err, ".env: unknown option %s (did you mean %s?)", name, best);
 	else if (!known && begins_like_ours(name))
@@ -356,6 +372,30 @@ bool options_given(const char *name, bool *given, struct error *err)
 	*given = *given || value != NULL;
 	mem_free_secret(value);
 	return true;
+}
+
+/* The environment is not ours alone: only what is a slip away from an option that nobody has given is told. */
+static void check_variable(const char *entry, void (*fn)(const char *name, const char *meant))
+{
+	char *name = without_file(entry);
+	struct suggest s = suggest_for(name);
+	struct error err;
+	bool given;
+
+	if (strlen(name) >= SHORTEST_TOLD && !is_option(entry, &s) && s.distance == 1 &&
+	    options_given(s.best, &given, &err) && !given)
+		fn(entry, s.best);
+	mem_free(name);
+}
+
+void options_misspelt(void (*fn)(const char *name, const char *meant))
+{
+	for (char **at = environ; *at != NULL; at++) {
+		char *name = mem_strndup(*at, strcspn(*at, "="));
+
+		check_variable(name, fn);
+		mem_free(name);
+	}
 }
 
 void options_forget(void)

@@ -79,7 +79,8 @@ static bool parse_scheme(struct uri *u, struct span *s, struct error *err)
 	                                                     *p == '-' || *p == '.'))))
 		p++;
 	if (p == s->at || s->end - p < 3 || memcmp(p, "://", 3) != 0)
-		return error_set(err, "it does not begin with a scheme, as in redis://");
+		return error_set(
+			err, "it does not begin with a scheme and ://, as redis:// and smtp:// do");
 	u->scheme = mem_strndup(s->at, (size_t)(p - s->at));
 	for (char *c = u->scheme; *c != '\0'; c++)
 		if (*c >= 'A' && *c <= 'Z')

@@ -71,6 +71,11 @@ static void sort_out(struct args *a, int n_rest, int n_flagged, int argc, char *
 		a->words[a->n_words++] = argv[i];
 }
 
+static void tell_misspelt(const char *name, const char *meant)
+{
+	log_warn("variable_unknown", LOG_STR("name", name), LOG_STR("did_you_mean", meant));
+}
+
 bool args_load(struct args *a, const struct cmd *cmd, int argc, char **argv, int *code)
 {
 	int n_flagged = find_end_of_flags(argc, argv), n_rest;
@@ -89,6 +94,7 @@ bool args_load(struct args *a, const struct cmd *cmd, int argc, char **argv, int
 	sort_out(a, n_rest, n_flagged, argc, argv);
 	log_setup((enum log_level)a->options.log_level, (enum log_format)a->options.log_format,
 	          a->options.log_full_addresses);
+	options_misspelt(tell_misspelt);
 	return true;
 }
 

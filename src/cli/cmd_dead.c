@@ -391,8 +391,10 @@ static int run(struct args *a)
 	int code;
 
 	if (verb == NULL)
-		return cmd_fail(CMD_USAGE, "dead needs one of list, show, retry and drop "
-		                           "(see postrider dead --help)");
+		return cmd_fail(CMD_USAGE,
+		                "dead knows list, show, retry and drop, not \"%s\" (see postrider "
+		                "dead --help)",
+		                a->n_words > 0 ? a->words[0] : "");
 	if (!queue_set_load(&queues, &a->options, args_value(a, "queue"), &err))
 		return cmd_fail(CMD_USAGE, "%s", err.text);
 	term_init(&d.term, stdout);

@@ -8,6 +8,7 @@
 #include "cli/human.h"
 #include "cli/table.h"
 #include "fleet/view_json.h"
+#include "redis/link_error.h"
 
 /* --- reading ----------------------------------------------------------------------------------------- */
 
@@ -31,11 +32,13 @@ static bool ask(struct survey *v, struct sync *s, int round, struct error *err)
 		command_free(&commands[i]);
 		if (!sent)
 			continue;
-		if (ok && replies[i]->type == REDIS_REPLY_ERROR)
-			ok = survey_fail(v, round, asked[i], replies[i]->str) ||
-			     error_set(err, "%s", replies[i]->str);
-		else if (ok)
+		if (ok && replies[i]->type == REDIS_REPLY_ERROR) {
+			ok = survey_fail(v, round, asked[i], replies[i]->str);
+			if (!ok)
+				link_error_say(replies[i]->str, replies[i]->len, err);
+		} else if (ok) {
 			survey_take(v, round, asked[i], replies[i]);
+		}
 		freeReplyObject(replies[i]);
 	}
 	mem_free(asked);

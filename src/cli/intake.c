@@ -108,7 +108,8 @@ enum intake_kind intake_next(struct intake *in, struct intake_mail *mail)
 	if (why != NULL)
 		return fault(in, mail, why);
 	if (!skip_object(in))
-		return fault(in, mail, "the object that begins here never ends");
+		return fault(in, mail,
+		             "the object that begins here never ends: its closing } is missing");
 	mail->len = (size_t)(in->at - mail->text);
 	return INTAKE_MAIL;
 }

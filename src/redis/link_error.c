@@ -48,6 +48,8 @@ static const struct link_error errors[] = {
 static const struct link_error other = {"", LINK_ERROR, LINK_REMEDY_NONE, false, ""};
 static const struct link_error too_many_clients = {
 	"ERR", LINK_AGAIN, LINK_REMEDY_RECONNECT, false, "raise its maxclients, or use fewer connections"};
+static const struct link_error no_such_database = {
+	"ERR", LINK_ERROR, LINK_REMEDY_NONE, false, "check the number of the database in REDIS_URL"};
 static const struct link_error script_may_not = {
 	"ERR", LINK_CONFIG, LINK_REMEDY_NONE, false,
 	"this Redis user may not do that; the README has the least rights that each needs"};
@@ -101,6 +103,8 @@ const struct link_error *link_error_find(const char *text, size_t len)
 		return row;
 	if (contains(text, len, "max number of clients"))
 		return &too_many_clients;
+	if (contains(text, len, "DB index is out of range"))
+		return &no_such_database;
 	if (!contains(text, len, "user_script") && !contains(text, len, "Error running script"))
 		return &other;
 	row = search(text, len, false);
@@ -111,6 +115,13 @@ const struct link_error *link_error_find(const char *text, size_t len)
 	    contains(text, len, "ACL failure in script"))
 		return &script_may_not;
 	return &other;
+}
+
+void link_error_say(const char *text, size_t len, struct error *err)
+{
+	const char *advice = link_error_find(text, len)->advice;
+
+	error_set(err, "%.*s%s%s", (int)len, text, *advice ? ": " : "", advice);
 }
 
 enum link_result link_classify(const char *error, size_t len)

@@ -27,8 +27,11 @@ static bool connect_context(struct sync *s, struct error *err)
 	                               : redisConnectWithTimeout(config->host, config->port, limit);
 	s->context = c;
 	if (!c || c->err)
-		return error_set(err, "cannot connect to Redis at %s: %s", s->where,
-		                 c ? c->errstr : "out of memory");
+		return error_set(
+			err,
+			"cannot connect to Redis at %s: %s (does it run there, and may this "
+			"user reach it? REDIS_URL says where it is)",
+			s->where, c ? c->errstr : "out of memory");
 	if (redisSetTimeout(c, limit) != REDIS_OK)
 		return error_set(err, "Redis at %s: %s", s->where, c->errstr);
 	if (!config->tls || secure_start(c, config->tls, config->host, err))
@@ -42,7 +45,10 @@ static bool lost(struct sync *s, struct error *err)
 	const char *why = s->context->err == REDIS_ERR_IO && errno == EAGAIN
 	                          ? "no answer within the command's timeout"
 	                          : s->context->errstr;
-	return error_set(err, "Redis at %s: %s", s->where, why);
+	const char *advice = s->context->err == REDIS_ERR_PROTOCOL
+	                             ? " (that is no Redis; REDIS_URL says where it is)"
+	                             : "";
+	return error_set(err, "Redis at %s: %s%s", s->where, why, advice);
 }
 
 static redisReply *receive(struct sync *s, struct error *err)
@@ -292,9 +298,7 @@ redisReply *sync_run(struct sync *s, struct command *c, struct error *err)
 	else if (wire)
 		reply = with_script(s, c, exchange(s, wire, len, err), &loaded, err);
 	if (reply && reply->type == REDIS_REPLY_ERROR) {
-		const char *advice = link_error_find(reply->str, reply->len)->advice;
-
-		error_set(err, "%s%s%s", reply->str, *advice ? ": " : "", advice);
+		link_error_say(reply->str, reply->len, err);
 		freeReplyObject(reply);
 		return NULL;
 	}

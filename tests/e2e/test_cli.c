@@ -9,8 +9,10 @@
 
 #include <cmocka.h>
 
+#include "base/mem.h"
 #include "support/cli.h"
 #include "support/redis_server.h"
+#include "support/smtp_script.h"
 
 static const char *const listed[] = {"worker", "send",   "status", "events",
                                      "dead",   "queues", "up",     "version"};
@@ -141,6 +143,7 @@ static void expect_no_redis(struct cli *c)
 	assert_string_equal(c->out, "");
 	assert_int_equal(count_lines(c->err), 1);
 	cli_assert_has(c->err, "cannot connect to Redis at /nonexistent/redis.sock");
+	cli_assert_has(c->err, "REDIS_URL");
 }
 
 static void test_no_redis(void **state)
@@ -163,7 +166,49 @@ static void test_no_redis(void **state)
 	expect_no_redis(c);
 }
 
-/* What Redis says when it refuses is passed on, and the code is the same. */
+static void be_a_mail_server(struct script *c)
+{
+	char line[100];
+
+	(void)script_say(c, "220 mail.example ESMTP");
+	while (script_line(c, line, sizeof(line)))
+		(void)script_say(c, "500 what?");
+}
+
+/* REDIS_URL leads somewhere, but not to our Redis. */
+static void test_not_our_redis(void **state)
+{
+	struct script_server *mail = script_server_start(be_a_mail_server, NULL);
+	struct redis_server *r = redis_server_start(NULL);
+	char *url = mem_printf("%s?db=99", redis_server_url(r));
+	struct cli *c = *state;
+
+	cli_set(c, "REDIS_URL", url);
+	cli_expect(c, 3, NULL, "queues", NULL);
+	cli_assert_has(c->err, "check the number of the database in REDIS_URL");
+	mem_free(url);
+	url = mem_printf("redis://127.0.0.1:%d", script_server_port(mail));
+	cli_set(c, "REDIS_URL", url);
+	cli_expect(c, 3, NULL, "queues", NULL);
+	cli_assert_has(c->err, "that is no Redis; REDIS_URL says where it is");
+	mem_free(url);
+	redis_server_free(r);
+	script_server_free(mail);
+}
+
+static void test_misspelt_variable(void **state)
+{
+	struct cli *c = *state;
+
+	cli_set(c, "CONCURENCY", "5");
+	cli_expect(c, 0, NULL, "version", NULL);
+	cli_assert_has(
+		c->err,
+		"\"variable_unknown\",\"name\":\"CONCURENCY\",\"did_you_mean\":\"CONCURRENCY\"");
+	assert_int_equal(count_lines(c->err), 1);
+}
+
+/* What Redis says when it refuses is passed on with what to do, and the code is the same. */
 static void test_redis_refuses(void **state)
 {
 	static const char *const args[] = {"--requirepass", "sesame", NULL};
@@ -175,6 +220,8 @@ static void test_redis_refuses(void **state)
 	redis_server_run(r);
 	cli_expect(c, 3, NULL, "status", "order-42", NULL);
 	cli_assert_has(c->err, "NOAUTH");
+	cli_expect(c, 3, NULL, "queues", NULL);
+	cli_assert_has(c->err, "write redis://USER:PASSWORD@host in REDIS_URL");
 	redis_server_do(r, "SET mail:status:order-42 text");
 	redis_server_do(r, "CONFIG SET requirepass %s", "");
 	cli_expect(c, 3, NULL, "status", "order-42", NULL);
@@ -193,6 +240,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_options, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bad_flags, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_redis, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_not_our_redis, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_misspelt_variable, setup, teardown),
 		cmocka_unit_test(test_redis_refuses),
 	};
 

@@ -349,6 +349,34 @@ static void test_help_and_markdown_show_every_option(void **state)
 
 #define TEST(NAME) cmocka_unit_test_setup_teardown(NAME, setup, teardown)
 
+static char told[500];
+
+static void tell(const char *name, const char *meant)
+{
+	size_t n = strlen(told);
+
+	snprintf(told + n, sizeof(told) - n, "%s=%s ", name, meant);
+}
+
+static void test_misspelt_variables_are_told(void **state)
+{
+	(void)state;
+	setenv("CONCURENCY", "5", 1);            /* a letter is missing */
+	setenv("PROIVDERS", "a", 1);             /* two are swapped */
+	setenv("JWT_SECRRET_FILE", "/s", 1);     /* what _FILE reads */
+	setenv("REDIS_URI", "redis://other", 1); /* another program's, for REDIS_URL is given */
+	setenv("REDIS_URL", "redis://ours", 1);
+	setenv("POST", "1", 1);              /* too short to tell */
+	setenv("REDIS_HOST", "h", 1);        /* more than a slip */
+	setenv("API_KEYS_FILE", "/none", 1); /* one of ours */
+	setenv("PROVIDER_A", "mock://", 1);
+	assert_true(load(""));
+	told[0] = '\0';
+	options_misspelt(tell);
+	assert_string_equal(
+		told, "CONCURENCY=CONCURRENCY PROIVDERS=PROVIDERS JWT_SECRRET_FILE=JWT_SECRET ");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -359,6 +387,7 @@ int main(void)
 		TEST(test_lengths_are_bounded),
 		TEST(test_files_and_credentials),
 		TEST(test_a_misspelled_name_in_dotenv),
+		TEST(test_misspelt_variables_are_told),
 		TEST(test_forget_reads_dotenv_again),
 		TEST(test_the_rest_of_the_arguments),
 		TEST(test_provider_dsns),
