@@ -1,8 +1,4 @@
-/* cluster.h - Redis Cluster: the map of the slots, a link to each master, and commands that find their way.
- *
- * The map is asked for (CLUSTER SLOTS) over a connection of its own, of any node that answers: at the start,
- * when a node says that a slot has moved, some times a second while a master cannot be reached, and else every
- * CLUSTER_REFRESH_MS. A MOVED is believed at once.
+/* cluster.h - Redis Cluster: commands that find their way to whoever serves their slot (cluster_slots.h).
  *
  * MOVED, ASK, TRYAGAIN and CLUSTERDOWN mean that the command was not executed: it is sent again from here,
  * for as long as its deadline lasts, so that a user sees nothing of slots that move; after that it is
