@@ -6,7 +6,7 @@
  *
  * Nothing is kept on our side, so any process knows the session, and it ends with the key. The cookie is
  * `k.<expiry>.<mac>.<name>`, where the key's digest has signed name and expiry, or `t.<token>`, a JSON Web Token itself.
- * It is HttpOnly and SameSite=Strict, and Secure under HTTPS.
+ * It is HttpOnly and SameSite=Strict, and Secure under HTTPS, also that of a proxy before us.
  *
  * What changes anything must also have the header X-Postrider, which no page of another origin can send without
  * asking first (cors.h), and must not be said to come from another origin (Origin, Sec-Fetch-Site): a page on

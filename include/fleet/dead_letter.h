@@ -20,6 +20,8 @@
 #include "redis/command.h"
 #include "redis/keys.h"
 
+#define DEAD_LETTER_AUTO "auto-" /* and the id: how its mail is called where its key is not its own */
+
 struct dead_letter {
 	const struct queue_keys *queue; /* borrowed */
 	char *id;

@@ -22,6 +22,7 @@ struct letters {
 	struct queue_set one; /* the only queue, when it was named */
 	cJSON *body;
 	const char *names[LETTERS_MAX];
+	bool told[LETTERS_MAX]; /* what became of this one is in what comes out */
 	/* what comes out, apart from r->out */
 	struct buf skipped, missing;
 	size_t n;
@@ -47,6 +48,17 @@ static void letters_free(struct letters *l)
 	buf_free(&l->skipped);
 	buf_free(&l->missing);
 	mem_free(l);
+}
+
+/* Nothing was changed by it: the whole request begins anew, later. */
+static void letters_later(struct letters *l, enum link_result result,
+                          void (*run)(struct request *r))
+{
+	struct request *r = l->request;
+
+	letters_free(l);
+	buf_clear(&r->out);
+	request_again(r, result, run);
 }
 
 static void on_listed(struct dead_letter *d, const char *why, void *data)
@@ -161,10 +173,10 @@ static void on_list_done(void *data, enum link_result result)
 		jsonw_pair_time(&r->out, "timestamp", l->walk.now);
 		jsonw_close(&r->out, '}');
 		request_answer(r, 200);
+		letters_free(l);
 	} else {
-		request_refused(r, result);
+		letters_later(l, result, letters_list);
 	}
-	letters_free(l);
 }
 
 void letters_list(struct request *r)
@@ -188,9 +200,11 @@ static void on_show_done(void *data, enum link_result result)
 {
 	struct letters *l = data;
 
-	if (result != LINK_OK)
-		request_refused(l->request, result);
-	else if (l->n == 0)
+	if (result != LINK_OK) {
+		letters_later(l, result, letters_show);
+		return;
+	}
+	if (l->n == 0)
 		request_problem(l->request, 404, NULL, "There is no such dead letter");
 	else
 		request_answer(l->request, 200);
@@ -210,11 +224,22 @@ void letters_show(struct request *r)
 
 /* --- retry, drop --------------------------------------------------------------------------------------------- */
 
+static bool is_called(const struct dead_letter *d, const char *name)
+{
+	size_t n = strlen(DEAD_LETTER_AUTO);
+
+	if (d->key != NULL && strcmp(name, d->key) == 0)
+		return true;
+	return strcmp(strncmp(name, DEAD_LETTER_AUTO, n) == 0 ? name + n : name, d->id) == 0;
+}
+
 static void on_taken(struct dead_letter *d, const char *why, void *data)
 {
 	struct letters *l = data;
 	struct buf *out = why != NULL ? &l->skipped : &l->request->out;
 
+	for (size_t i = 0; i < l->walk.n_names; i++)
+		l->told[i] = l->told[i] || is_called(d, l->names[i]);
 	jsonw_open(out, '{');
 	jsonw_pair(out, "id", d->id);
 	jsonw_pair(out, "queue", d->queue->list);
@@ -229,6 +254,8 @@ static void on_missing(const char *name, void *data)
 {
 	struct letters *l = data;
 
+	for (size_t i = 0; i < l->walk.n_names; i++)
+		l->told[i] = l->told[i] || l->names[i] == name;
 	jsonw_str(&l->missing, name);
 }
 
@@ -266,7 +293,36 @@ static void write_list(struct buf *out, const char *name, const struct buf *list
 	jsonw_close(out, ']');
 }
 
-/* Some may have been taken out before Redis went away: the client looks again. */
+static void on_take_done(void *data, enum link_result result);
+
+/* Once more, but for those whose fate is known. What was taken out while nobody heard of it is then missing. */
+static void take_again(void *data, enum link_result result)
+{
+	struct letters *l = data;
+	struct dead_walk before = l->walk;
+	size_t n = 0;
+
+	if (result != LINK_OK) {
+		request_refused(l->request, result);
+		letters_free(l);
+		return;
+	}
+	dead_walk_free(&l->walk);
+	dead_walk_init(&l->walk, before.options, before.queues);
+	l->walk.action = before.action;
+	l->walk.dry = before.dry;
+	l->walk.fn = before.fn;
+	l->walk.missing = before.missing;
+	l->walk.data = l;
+	l->walk.names = l->names;
+	for (size_t i = 0; i < before.n_names; i++)
+		if (!l->told[i])
+			l->names[n++] = l->names[i];
+	l->walk.n_names = n;
+	memset(l->told, 0, sizeof(l->told));
+	inquiry_run(&l->walk.inquiry, l->request->api->redis, on_take_done, l);
+}
+
 static void on_take_done(void *data, enum link_result result)
 {
 	struct letters *l = data;
@@ -278,10 +334,10 @@ static void on_take_done(void *data, enum link_result result)
 		write_list(&r->out, "missing", &l->missing);
 		jsonw_close(&r->out, '}');
 		request_answer(r, 200);
+		letters_free(l);
 	} else {
-		request_refused(r, result);
+		again_later(&r->api->again, r->asked_at, result, take_again, l);
 	}
-	letters_free(l);
 }
 
 static void take(struct request *r, enum dead_action action)

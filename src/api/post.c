@@ -30,6 +30,7 @@ struct own_fields {
 	const char *key, *subject;
 	double delay;
 	bool key_given;
+	bool nothing; /* its text, and its html, are empty */
 };
 
 static const char *const order[] = {"to", "subject", "body", KEY_NAME, "priority", "delay"};
@@ -139,6 +140,9 @@ static void add_own(struct details *d, const struct own_fields *f)
 	fault = "Field \"subject\" must be less than 200 characters";
 	if (f->subject != NULL && characters(f->subject) >= POST_MAX_SUBJECT)
 		add_detail(d, fault, strlen(fault));
+	fault = "Field \"body\" is required";
+	if (f->nothing)
+		add_detail(d, fault, strlen(fault));
 	fault = "Field \"delay\" must be a number between 0 and 300000 (5 minutes)";
 	if (f->delay > POST_MAX_DELAY || f->delay < 0)
 		add_detail(d, fault, strlen(fault));
@@ -146,12 +150,31 @@ static void add_own(struct details *d, const struct own_fields *f)
 
 /* --- reading ------------------------------------------------------------------------------------------------ */
 
+/* Where none is given at all, the job's own check tells. */
+static bool says_nothing(const cJSON *tree)
+{
+	static const char *const names[] = {"body", "text", "html"};
+	bool given = false;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const cJSON *text = cJSON_GetObjectItemCaseSensitive(tree, names[i]);
+
+		if (cJSON_IsString(text) && *text->valuestring != '\0')
+			return false;
+		given = given || cJSON_IsString(text);
+	}
+	return given;
+}
+
 static struct own_fields fields_of_tree(const cJSON *tree)
 {
 	const cJSON *key = cJSON_GetObjectItemCaseSensitive(tree, KEY_NAME);
 	const cJSON *subject = cJSON_GetObjectItemCaseSensitive(tree, "subject");
 	const cJSON *delay = cJSON_GetObjectItemCaseSensitive(tree, "delay");
-	struct own_fields f = {.key_given = key != NULL && !cJSON_IsNull(key)};
+	struct own_fields f = {
+		.key_given = key != NULL && !cJSON_IsNull(key),
+		.nothing = says_nothing(tree),
+	};
 
 	if (key != NULL && cJSON_IsString(key))
 		f.key = key->valuestring;
@@ -326,6 +349,7 @@ static struct post *post_read(const char *text, size_t len, const char *header_k
 			.key = *key != '\0' || header_key != NULL ? key : NULL,
 			.subject = job->subject,
 			.delay = (double)job->delay,
+			.nothing = job->text_len == 0 && job->html_len == 0,
 		};
 
 		add_own(&details, &fields);

@@ -78,10 +78,20 @@ bool session_identify(const struct request *r, struct identity *who)
 	return known;
 }
 
+/* Where a proxy ends TLS before us, the browser's own word for where its page is from tells. (Who lies in it has a cookie
+ * of his own that is no use to him.) */
+static bool is_secure(const struct request *r)
+{
+	const char *origin = request_get(r, "Origin");
+
+	return server_tls(r->api->server) ||
+	       (origin != NULL && strncasecmp(origin, "https://", 8) == 0);
+}
+
 static void set_cookie(struct request *r, const char *value, int life_s)
 {
 	request_add(r, "Set-Cookie", COOKIE "=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%d%s",
-	            value, life_s, server_tls(r->api->server) ? "; Secure" : "");
+	            value, life_s, is_secure(r) ? "; Secure" : "");
 }
 
 /* --- our own pages ------------------------------------------------------------------------------------------- */

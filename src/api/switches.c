@@ -19,13 +19,16 @@ struct change {
 	char name[KEYS_MAX_QUEUE + 1];
 };
 
+static void change(struct request *r);
+
+/* Asked again, a pause that was there already is no change: `changed` is of the last time. */
 static void on_changed(void *data, enum link_result result, const redisReply *reply)
 {
 	struct request *r = data;
 	const struct change *c = r->data;
 
 	if (result != LINK_OK) {
-		request_refused(r, result);
+		request_again(r, result, change);
 		return;
 	}
 	jsonw_open(&r->out, '{');
@@ -52,15 +55,17 @@ static void change(struct request *r)
 	else
 		control_pause(command, prefix, c->kind, c->name, c->pause);
 	if (!topology_send(r->api->redis, command, 0, on_changed, r))
-		request_refused(r, LINK_LOST);
+		request_again(r, LINK_LOST, change);
 }
+
+static void look_for_provider(struct request *r);
 
 static void on_looked(struct request *r, enum link_result result, const struct survey *s)
 {
 	const struct change *c = r->data;
 
 	if (result != LINK_OK) {
-		request_refused(r, result);
+		request_again(r, result, look_for_provider);
 		return;
 	}
 	for (size_t i = 0; i < s->n_providers; i++) {
@@ -70,6 +75,11 @@ static void on_looked(struct request *r, enum link_result result, const struct s
 		}
 	}
 	request_problem(r, 404, NULL, "There is no such provider");
+}
+
+static void look_for_provider(struct request *r)
+{
+	look_run(r, 0, on_looked);
 }
 
 static bool refuse(struct request *r, const char *message)
@@ -128,7 +138,7 @@ static void run(struct request *r, struct change wanted)
 	if (!read_change(r, c))
 		return;
 	if (c->kind == CONTROL_PROVIDER)
-		look_run(r, 0, on_looked);
+		look_for_provider(r);
 	else if (queue_set_find(r->api->queues, c->name) != NULL)
 		change(r);
 	else

@@ -46,7 +46,7 @@ static void on_done(void *data, enum link_result result)
 		jsonw_close(&r->out, '}');
 		request_answer(r, 200);
 	} else {
-		request_refused(r, result);
+		request_again(r, result, workers_run);
 	}
 	roster_free(&l->roster);
 	mem_free(l);

@@ -7,8 +7,6 @@
 #include "redis/script.h"
 #include "redis/value.h"
 
-#define AUTO "auto-"
-
 const struct dead_filter dead_filter_any = {.older_ms = -1, .newer_ms = -1};
 
 void dead_letter_free(struct dead_letter *l)
@@ -50,7 +48,7 @@ size_t dead_letter_fetches(const struct dead_letter *l, const struct options *o)
 
 static char *auto_name(const struct dead_letter *l)
 {
-	return mem_printf(AUTO "%s", l->id);
+	return mem_printf(DEAD_LETTER_AUTO "%s", l->id);
 }
 
 static char *owner_name(const struct dead_letter *l)

@@ -9,7 +9,6 @@
 #include "redis/value.h"
 
 #define PAGE 1000
-#define AUTO "auto-"
 #define BATCH_BYTES ((int64_t)8 << 20)
 #define NUMBER_SIZE 24
 
@@ -179,7 +178,9 @@ static void ask_score(struct dead_walk *w, size_t i, size_t queue, const char *i
 
 static const char *id_of(const char *name)
 {
-	return strncmp(name, AUTO, strlen(AUTO)) == 0 ? name + strlen(AUTO) : name;
+	return strncmp(name, DEAD_LETTER_AUTO, strlen(DEAD_LETTER_AUTO)) == 0
+	               ? name + strlen(DEAD_LETTER_AUTO)
+	               : name;
 }
 
 #define OWNER (-1) /* who owns the mail of this key? */

@@ -174,6 +174,10 @@ static void test_all_faults_are_told_at_once(void **state)
 		{"{\"to\":\"a@x.org\\nBcc: b@x.org\",\"subject\":\"a\\r\\nb\",\"body\":\"b\",\"idempotencyKey\":\"k\"}",
 	         "Field \"to\" must not contain control characters|"
 	         "Field \"subject\" must not contain control characters"},
+		{"{\"to\":\"a@x.org\",\"subject\":\"s\",\"body\":\"\",\"idempotencyKey\":\"k\"}",
+	         "Field \"body\" is required"},
+		{"{\"subject\":\"s\",\"text\":\"\",\"html\":\"\",\"idempotencyKey\":\"k\"}",
+	         "Field \"to\" is required|Field \"body\" is required"},
 	};
 	struct api_world *w = api_world_begin(state);
 

@@ -11,6 +11,7 @@
 
 #include "support/api_world.h"
 #include "support/wait.h"
+#include "support/wire.h"
 
 #define LETTERS "/api/dead-letters"
 #define REJECTS "PROVIDER_PRIMARY=mock://?success=0&fail=rejected:1"
@@ -347,6 +348,90 @@ static void test_workers(void **state)
 		0);
 }
 
+/* The connection to Redis breaks in the middle: the client is answered all the same. */
+static void test_connections_break(void **state)
+{
+	static const struct {
+		enum wire_side side;
+		const char *at, *method, *path, *body;
+	} calls[] = {
+		{WIRE_REPLY, "HSET", "POST", "/api/queues/pause", "{\"queue\":\"mail:queue\"}"},
+		{WIRE_REQUEST, "HDEL", "POST", "/api/queues/resume", "{\"queue\":\"mail:queue\"}"},
+		{WIRE_REPLY, "HMGET", "POST", "/api/providers/pause", "{\"provider\":\"primary\"}"},
+		{WIRE_REPLY, "HDEL", "POST", "/api/providers/resume", "{\"provider\":\"primary\"}"},
+		{WIRE_REPLY, "HSET", "POST", "/api/providers/weight",
+	         "{\"provider\":\"primary\",\"weight\":3}"},
+		{WIRE_REPLY, "ZCARD", "GET", "/api/workers", NULL},
+		{WIRE_REPLY, "ZRANGE", "GET", LETTERS, NULL},
+		{WIRE_REQUEST, "HGETALL", "GET", LETTERS "/k-0", NULL},
+		{WIRE_REPLY, "HGETALL", "POST", LETTERS "/retry",
+	         "{\"names\":[\"k-0\"],\"dryRun\":true}"},
+	};
+	struct api_world *w = api_world_begin(state);
+	struct wire *wire = wire_start(redis_server_socket(fleet_redis(w->fleet)));
+	struct api_process a;
+	char url[256];
+
+	bury(w, FLEET_QUEUE, "k", 2);
+	snprintf(url, sizeof(url), "REDIS_URL=%s", wire_url(wire));
+	a = api_start(w->fleet, (const char *const[]){url, "COMMAND_TIMEOUT=60000", NULL});
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		struct answer *r;
+
+		wire_cut_at(wire, calls[i].side, calls[i].at, 1);
+		r = api_call(&a, calls[i].method, calls[i].path, calls[i].body,
+		             (const char *const[]){"Content-Type: application/json", NULL});
+		answer_status(r, 200);
+		assert_non_null(r->json);
+		answer_free(r);
+		wire_wait_held(wire);
+	}
+	assert_int_equal(fleet_dead_count(w->fleet, FLEET_QUEUE), 2);
+	fleet_end(w->fleet, a.process);
+	wire_free(wire);
+}
+
+/* And so are those who take letters out: what is known of some is kept, the others are asked for again. */
+static void test_connections_break_while_letters_go(void **state)
+{
+	enum {
+		STRANGERS = 64
+	}; /* as many as are asked for at once: the letter comes in a second batch */
+	struct api_world *w = api_world_begin(state);
+	struct wire *wire = wire_start(redis_server_socket(fleet_redis(w->fleet)));
+	char url[256], body[2048];
+	struct api_process a;
+	struct answer *r;
+	size_t n;
+
+	bury(w, FLEET_QUEUE, "k", 2);
+	snprintf(url, sizeof(url), "REDIS_URL=%s", wire_url(wire));
+	a = api_start(w->fleet, (const char *const[]){url, "COMMAND_TIMEOUT=60000", NULL});
+	n = (size_t)snprintf(body, sizeof(body), "{\"names\":[");
+	for (int i = 0; i < STRANGERS; i++)
+		n += (size_t)snprintf(body + n, sizeof(body) - n, "\"s-%d\",", i);
+	snprintf(body + n, sizeof(body) - n, "\"k-0\"]}");
+	wire_cut_at(wire, WIRE_REQUEST, "requeue", 1);
+	r = api_post(&a, LETTERS "/retry", body, NULL);
+	answer_status(r, 200);
+	wire_wait_held(wire);
+	assert_int_equal(size(r, "missing"), STRANGERS);
+	assert_int_equal(size(r, "retried"), 1);
+	answer_is(r, "retried.0.idempotencyKey", "k-0");
+	answer_free(r);
+	/* it was dropped, and nobody heard of it */
+	wire_cut_at(wire, WIRE_REPLY, "requeue", 1);
+	r = api_post(&a, LETTERS "/drop", "{\"names\":[\"k-1\"]}", NULL);
+	answer_status(r, 200);
+	wire_wait_held(wire);
+	assert_int_equal(size(r, "dropped"), 0);
+	answer_is(r, "missing.0", "k-1");
+	answer_free(r);
+	assert_int_equal(fleet_dead_count(w->fleet, FLEET_QUEUE), 0);
+	fleet_end(w->fleet, a.process);
+	wire_free(wire);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -357,6 +442,9 @@ int main(void)
 		cmocka_unit_test(test_drop),
 		cmocka_unit_test(test_switches),
 		cmocka_unit_test(test_workers),
+		cmocka_unit_test(test_connections_break),
+		cmocka_unit_test(test_connections_break_while_letters_go),
 	};
+	cmocka_set_test_filter(getenv("TEST"));
 	return cmocka_run_group_tests(tests, setup, api_world_teardown);
 }

@@ -368,6 +368,28 @@ static void test_secure_under_https(void **state)
 	free(cert);
 }
 
+/* A proxy that ends TLS before us passes the Host on, and the browser says where its page is from. */
+static void test_secure_behind_a_proxy(void **state)
+{
+	static const char ours[] = "X-Postrider: 1", body[] = "{\"key\":\"key-r\"}";
+	struct api_world *w = api_world_begin(state);
+	char host[64], origin[64], *cookie;
+
+	for (int https = 0; https < 2; https++) {
+		struct answer *r;
+
+		snprintf(host, sizeof(host), "Host: mail.example");
+		snprintf(origin, sizeof(origin), "Origin: http%s://mail.example", https ? "s" : "");
+		r = api_post(&w->api, SESSION, body,
+		             (const char *const[]){ours, host, origin, NULL});
+		answer_status(r, 200);
+		cookie = answer_header(r, "Set-Cookie");
+		assert_int_equal(strstr(cookie, "; Secure") != NULL, https);
+		free(cookie);
+		answer_free(r);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -380,6 +402,7 @@ int main(void)
 		cmocka_unit_test(test_bad_bodies),
 		cmocka_unit_test(test_the_page),
 		cmocka_unit_test(test_secure_under_https),
+		cmocka_unit_test(test_secure_behind_a_proxy),
 	};
 	cmocka_set_test_filter(getenv("TEST"));
 	return cmocka_run_group_tests(tests, setup, api_world_teardown);
