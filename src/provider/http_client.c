@@ -258,6 +258,8 @@ static bool prepare(struct http_request *r)
 	/* A request that is given up during a look-up must not wait for the thread that does it. */
 	SET(CURLOPT_QUICK_EXIT, 1L);
 #undef SET
+	if (rc != CURLE_OK)
+		r->rc = rc;
 	return rc == CURLE_OK;
 }
 
@@ -276,7 +278,9 @@ static void start(struct http_request *r)
 	set_deadline(r,
 	             c->config.connect_ms + (r->call.get ? c->config.reply_ms : c->config.send_ms));
 	r->rc = CURLE_OUT_OF_MEMORY;
-	if (add_headers(r) && prepare(r) &&
+	if (r->easy == NULL) /* there was no memory for it */
+		r->easy = curl_easy_init();
+	if (r->easy != NULL && add_headers(r) && prepare(r) &&
 	    curl_multi_add_handle(c->multi.multi, r->easy) == CURLM_OK)
 		return;
 	r->over = true;
@@ -351,13 +355,13 @@ enum http_end http_client_classify(CURLcode rc, const char *text)
 	case CURLE_FAILED_INIT:
 	case CURLE_URL_MALFORMAT:
 	case CURLE_NOT_BUILT_IN:
-	case CURLE_OUT_OF_MEMORY:
 	case CURLE_UNKNOWN_OPTION:
 	case CURLE_BAD_FUNCTION_ARGUMENT:
 	case CURLE_SSL_ENGINE_NOTFOUND:
 	case CURLE_SSL_ENGINE_SETFAILED:
 	case CURLE_SSL_ENGINE_INITFAILED:
 		return HTTP_END_CLIENT;
+	case CURLE_OUT_OF_MEMORY: /* it passes, and is no reason to close the provider to the fleet */
 	default:
 		return HTTP_END_LOST;
 	}

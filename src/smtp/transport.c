@@ -14,13 +14,17 @@
 #define MAX_OUT ((size_t)1 << 20)
 
 static void flush(struct smtp_transport *t);
+static void set_broken(struct smtp_transport *t);
 
 static void on_io(struct ev_loop *loop, ev_io *io, int events)
 {
 	struct smtp_transport *t = io->data;
 
 	(void)loop;
-	(void)events;
+	if (events & EV_ERROR) { /* the kernel cannot watch it: nothing more would be heard of it */
+		t->error = ENOMEM;
+		set_broken(t);
+	}
 	if (!t->connecting && !t->handshaking)
 		flush(t);
 	t->on_event(t);
@@ -81,6 +85,8 @@ enum smtp_progress smtp_transport_connected(struct smtp_transport *t)
 		return SMTP_PROGRESS_DONE;
 	if (getsockopt(t->fd, SOL_SOCKET, SO_ERROR, &t->error, &len) < 0)
 		t->error = errno;
+	if (t->broken)
+		t->error = ENOMEM;
 	if (t->error == 0 && getpeername(t->fd, (struct sockaddr *)&peer, &peer_len) < 0)
 		return SMTP_PROGRESS_WAIT;
 	if (t->error != 0)
@@ -102,6 +108,10 @@ enum smtp_progress smtp_transport_handshake(struct smtp_transport *t)
 {
 	int rc;
 
+	if (t->broken) {
+		t->closed = true;
+		return SMTP_PROGRESS_FAILED;
+	}
 	ERR_clear_error();
 	errno = 0;
 	rc = SSL_do_handshake(t->ssl);

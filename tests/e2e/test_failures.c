@@ -12,15 +12,26 @@
 
 #include <cmocka.h>
 
+#include "support/api_world.h"
 #include "support/fleet.h"
+#include "support/http_server.h"
 #include "support/preload.h"
 #include "support/sink.h"
 #include "support/timelines.h"
+#include "support/wait.h"
 
-#define RUNS 60 /* each with a queue of its own; a worker serves 64 at most */
-#define RUNS_IDLE 10
+#define STARTS 12 /* of a worker */
 #define MAILS 6
 #define CALL_MAILS 60
+#define AT_ONCE 4 /* victims */
+#define A_TIME 48 /* queues of one rescuer: it serves 64 at most */
+#define MAX_NTH 3000
+#define MIN_ALLOCATIONS 100 /* fewer cannot be: a look whether the faults happen at all */
+#define MIN_CALLS 10
+/* So that all of a message is composed. */
+#define RICH                                                                                                              \
+	",\"html\":\"<p>Hi</p>\",\"replyTo\":\"Ren\\u00e9 <r@example.com>\",\"tags\":[\"t\"],\"metadata\":{\"a\":\"b\"}," \
+	"\"attachments\":[{\"filename\":\"a.txt\",\"contentType\":\"text/plain\",\"content\":\"QQ==\"}]"
 
 #ifdef __SANITIZE_ADDRESS__ /* which has an allocator of its own */
 #define CAN_FAIL_ALLOCATIONS false
@@ -28,117 +39,331 @@
 #define CAN_FAIL_ALLOCATIONS true
 #endif
 
+static void need_preload(void)
+{
+	if (preload_setting())
+		return;
+	print_message("skipped: preload.c cannot be compiled: %s\n", preload_why());
+	skip();
+}
+
+static void need_allocations(void)
+{
+	if (CAN_FAIL_ALLOCATIONS)
+		return;
+	print_message("skipped: AddressSanitizer has an allocator of its own\n");
+	skip();
+}
+
 static struct fleet *start(struct sink *sink)
 {
-	struct fleet *f;
+	struct fleet *f = fleet_start(NULL);
 
-	if (!preload_setting()) {
-		print_message("skipped: preload.c cannot be compiled: %s\n", preload_why());
-		sink_free(sink);
-		skip();
-	}
-	f = fleet_start(NULL);
-	fleet_set(f, "PROVIDER_PRIMARY=%s", sink_dsn(sink, "&concurrency=3"));
+	if (sink)
+		fleet_set(f, "PROVIDER_PRIMARY=%s",
+		          sink_dsn(sink, "&concurrency=3&command_timeout=2s&timeout=2s"));
 	fleet_set(f, "MAX_RETRY_ATTEMPTS=20");
 	fleet_set(f, "CIRCUIT_BREAKER_THRESHOLD=1000");
 	return f;
 }
 
-/* A worker that takes the mails of one queue; returns as process_wait does. */
-static int run_without(struct fleet *f, const char *queue, unsigned long nth, char **err)
-{
-	char queues[64], no_memory[64];
-	struct process *w;
-	int ended;
-
-	snprintf(queues, sizeof(queues), "QUEUES=%s", queue);
-	snprintf(no_memory, sizeof(no_memory), "PRELOAD_NO_MEMORY=%lu", nth);
-	w = fleet_run(f, (const char *const[]){"worker", "--drain", NULL},
-	              (const char *const[]){queues, preload_setting(), no_memory, NULL});
-	ended = process_wait(w, 0);
-	*err = process_stderr(w);
-	fleet_end(f, w);
-	return ended;
-}
-
-/* Of a worker's life with so many mails. */
-static unsigned long count_allocations(struct fleet *f, size_t mails)
-{
-	char *err, *at;
-	unsigned long n;
-
-	if (mails > 0)
-		fleet_push_many(f, "mail:none", "none", mails, "");
-	assert_int_equal(run_without(f, "mail:none", 0, &err), 0);
-	at = strstr(err, "allocations ");
-	assert_non_null(at);
-	n = strtoul(at + strlen("allocations "), NULL, 10);
-	free(err);
-	assert_true(n > RUNS);
-	return n;
-}
-
-/* Aborted by us, GLib or libev; or by hiredis 0.14, which takes its buffers for granted. */
+/* Aborted by us, GLib or libev; or by what takes memory for granted: hiredis 0.14 its buffers, libcurl 7.88 a table of
+ * sockets, by whose size it divides. */
 static bool is_death(int ended)
 {
-	return ended == 256 + SIGABRT || ended == 256 + SIGTRAP || ended == 256 + SIGSEGV;
+	return ended == 256 + SIGABRT || ended == 256 + SIGTRAP || ended == 256 + SIGSEGV ||
+	       ended == 256 + SIGFPE;
 }
 
-/* A worker with a few mails gets no memory, at one allocation after another: a few while it starts, most
- * while it works. What it leaves, a healthy worker sends; each mail once, but where its timeline admits
- * a second copy. */
-static void test_no_memory(void **state)
+/* fault: NULL, or what the preload is to do. */
+static struct process *drain(struct fleet *f, const char *queues, const char *fault)
+{
+	return fleet_run(
+		f, (const char *const[]){"worker", "--drain", NULL},
+		(const char *const[]){queues, fault, fault ? preload_setting() : NULL, NULL});
+}
+
+/* ---- while it starts ---------------------------------------------------------------------------- */
+
+/* A worker gets no memory at some moment of its start: it dies or works, and what it leaves, a healthy one sends. */
+static void test_no_memory_at_the_start(void **state)
 {
 	struct sink *sink;
 	struct fleet *f;
-	unsigned long idle, all;
-	char queue[32], stem[16], queues[RUNS * 32] = "QUEUES=mail:none", *err;
-	size_t deaths = 0, sent = 0;
-	struct tally *taken;
+	unsigned long all = 0;
+	size_t deaths = 0;
 
 	(void)state;
-	if (!CAN_FAIL_ALLOCATIONS) {
-		print_message("skipped: AddressSanitizer has an allocator of its own\n");
-		skip();
-	}
+	need_allocations();
+	need_preload();
 	sink = sink_start_fast(NULL);
 	f = start(sink);
-	idle = count_allocations(f, 0);
-	all = count_allocations(f, MAILS);
-	assert_true(all > idle);
-	for (size_t i = 0; i < RUNS; i++) {
-		unsigned long nth = i < RUNS_IDLE ? 1 + idle * i / RUNS_IDLE
-		                                  : idle + (all - idle) * (i - RUNS_IDLE) /
-		                                                    (RUNS - RUNS_IDLE);
+	for (size_t i = 0; i <= STARTS; i++) {
+		char fault[64], *err, *at;
+		struct process *w;
 		int ended;
 
-		snprintf(queue, sizeof(queue), "mail:m%zu", i);
-		snprintf(stem, sizeof(stem), "m%zu", i);
-		snprintf(queues + strlen(queues), sizeof(queues) - strlen(queues), ",%s", queue);
-		fleet_push_many(f, queue, stem, MAILS, "");
-		ended = run_without(f, queue, nth, &err);
+		snprintf(fault, sizeof(fault), "PRELOAD_NO_MEMORY=%lu",
+		         i > 0 ? 1 + all * (i - 1) / STARTS : 0);
+		if (i > 0)
+			fleet_push_many(f, NULL, i == 1 ? "s" : "more", i == 1 ? MAILS : 1, "");
+		w = drain(f, "QUEUES=" FLEET_QUEUE, fault);
+		ended = process_wait(w, 0);
+		err = process_stderr(w);
+		if (i == 0) { /* how many there are */
+			at = strstr(err, "allocations ");
+			assert_non_null(at);
+			all = strtoul(at + strlen("allocations "), NULL, 10);
+			assert_true(all > STARTS);
+		}
 		if (ended >= 256 && !is_death(ended))
-			fail_msg("allocation %lu: signal %d\n%s", nth, ended - 256, err);
+			fail_msg("%s: signal %d\n%s", fault, ended - 256, err);
 		deaths += is_death(ended);
-		sent += timelines_count(f, stem, MAILS).sent;
 		free(err);
+		fleet_end(f, w);
 	}
-	/* Both happens: it goes on, and it dies over its work. */
-	assert_true(deaths > RUNS / 4 && sent > 0 && sent < (size_t)RUNS * MAILS);
-	assert_int_equal(process_wait(fleet_run(f, (const char *const[]){"worker", "--drain", NULL},
-	                                        (const char *const[]){queues, NULL}),
-	                              0),
-	                 0);
-	taken = sink_tally(sink);
-	for (size_t i = 0; i < RUNS; i++) {
-		snprintf(stem, sizeof(stem), "m%zu", i);
-		assert_int_equal(timelines_count(f, stem, MAILS).sent, MAILS);
-		timelines_check_copies(f, taken, stem, MAILS);
-	}
-	tally_free(taken);
+	assert_true(deaths > 0);
+	assert_int_equal(process_wait(drain(f, "QUEUES=" FLEET_QUEUE, NULL), 0), 0);
+	assert_int_equal(timelines_count(f, "s", MAILS).sent, MAILS);
 	fleet_free(f);
 	sink_free(sink);
 }
+
+/* ---- each, once ---------------------------------------------------------------------------------- */
+
+/* A mail is on its way, and from when the worker has read it, the first, the second, the third allocation (or call) fails,
+ * each in a worker and a queue of its own, until there is one too few of them. */
+struct each {
+	struct fleet *fleet;
+	const char *class;
+	const char *behaves; /* of the recipient */
+	size_t runs, faults, deaths;
+};
+
+static void tell(struct each *e, size_t nth)
+{
+	char key[32];
+
+	snprintf(key, sizeof(key), "fault-%zu", nth);
+	print_error("%s %zu:\n", e->class, nth);
+	fleet_show_status(e->fleet, key);
+}
+
+static bool has_ended(void *process)
+{
+	return !process_running(process);
+}
+
+/* A victim ends; was there an allocation to fail? */
+static bool note(struct each *e, struct process *victim, size_t nth)
+{
+	int ended;
+	char *err, *what;
+
+	if (!wait_for(NULL, has_ended, victim, WAIT_DEFAULT_MS / 2))
+		tell(e, nth);
+	ended = process_wait(victim, 1000);
+	err = process_stderr(victim);
+	what = strstr(err, "fault: ");
+	if (ended != 0 && !is_death(ended))
+		fail_msg("%s %zu: ended with %d\n%s", e->class, nth, ended, err);
+	if (ended != 0 && !what)
+		fail_msg("%s %zu: it died of nothing\n%s", e->class, nth, err);
+	/* what goes wrong in one worker closes no provider to the others */
+	if (strstr(err, "\"provider_down\"")) {
+		tell(e, nth);
+		fail_msg("it blames the provider\n%s", err);
+	}
+	e->faults += what != NULL;
+	e->deaths += ended != 0;
+	free(err);
+	fleet_end(e->fleet, victim);
+	return what != NULL;
+}
+
+static void rescue(struct each *e)
+{
+	char queues[A_TIME * 24 + 16];
+
+	for (size_t i = 0; i < e->runs;) {
+		size_t n = (size_t)snprintf(queues, sizeof(queues), "QUEUES=q:%zu", i++);
+
+		for (size_t k = 1; k < A_TIME && i < e->runs; k++)
+			n += (size_t)snprintf(queues + n, sizeof(queues) - n, ",q:%zu", i++);
+		assert_int_equal(process_wait(drain(e->fleet, queues, NULL), 0), 0);
+	}
+}
+
+static void each(struct each *e)
+{
+	bool more = true;
+
+	while (more) {
+		struct process *victims[AT_ONCE];
+		char fault[64];
+
+		assert_true(e->runs < MAX_NTH);
+		snprintf(fault, sizeof(fault), "PRELOAD_FAULT=%s", e->class);
+		for (size_t i = 0; i < AT_ONCE; i++) {
+			size_t nth = e->runs + i; /* 0: none fails */
+			char key[32], queue[32], queues[48], to[64], *job;
+
+			snprintf(key, sizeof(key), "fault-%zu", nth);
+			snprintf(queue, sizeof(queue), "q:%zu", nth);
+			snprintf(queues, sizeof(queues), "QUEUES=%s", queue);
+			snprintf(to, sizeof(to), "%s.%zu@example.com", e->behaves, nth);
+			job = fleet_job_to(key, to, RICH);
+			fleet_push_raw(e->fleet, queue, job, strlen(job));
+			free(job);
+			victims[i] = drain(e->fleet, queues, fault);
+		}
+		more = false;
+		for (size_t i = AT_ONCE; i-- > 0;)
+			more |= note(e, victims[i], e->runs + i) || e->runs == 0;
+		e->runs += AT_ONCE;
+	}
+	rescue(e);
+	print_message("%zu faults, %zu deaths\n", e->faults, e->deaths);
+}
+
+/* Each mail is sent, and once, but where its timeline admits a second copy. */
+static void check_books(struct each *e, struct tally *taken)
+{
+	assert_int_equal(timelines_count(e->fleet, "fault", e->runs).sent, e->runs);
+	timelines_check_copies(e->fleet, taken, "fault", e->runs);
+	tally_free(taken);
+	fleet_free(e->fleet);
+}
+
+/* To a mail server that says at first that it is busy: so each mail is also put off, claimed and looked up again. */
+static void each_to_smtp(const char *class, size_t least)
+{
+	struct sink *sink;
+	struct each e = {.class = class, .behaves = "busy-1"};
+
+	need_preload();
+	sink = sink_start();
+	e.fleet = start(sink);
+	each(&e);
+	assert_true(e.faults >= least);
+	check_books(&e, sink_tally(sink));
+	sink_free(sink);
+}
+
+static void each_to_http(const char *class, size_t least)
+{
+	struct http_server *server;
+	struct each e = {.class = class, .behaves = "busy-1"};
+
+	need_preload();
+	server = http_server_start();
+	e.fleet = start(NULL);
+	fleet_set(
+		e.fleet,
+		"PROVIDER_PRIMARY=sendgrid://test-key-123@default?connect_timeout=2s&send_timeout=2s&timeout=2s&endpoint=%s",
+		http_server_url(server, NULL, "sendgrid"));
+	each(&e);
+	assert_true(e.faults >= least);
+	check_books(&e, http_server_tally(server));
+	http_server_free(server);
+}
+
+static void test_each_allocation_to_smtp(void **state)
+{
+	(void)state;
+	need_allocations();
+	each_to_smtp("memory", MIN_ALLOCATIONS);
+}
+
+static void test_each_allocation_to_http(void **state)
+{
+	(void)state;
+	need_allocations();
+	each_to_http("memory", MIN_ALLOCATIONS);
+}
+
+static void test_each_call_to_smtp(void **state)
+{
+	(void)state;
+	each_to_smtp("calls", MIN_CALLS);
+}
+
+static void test_each_call_to_http(void **state)
+{
+	(void)state;
+	each_to_http("calls", MIN_CALLS);
+}
+
+/* ---- each, once, of a post ------------------------------------------------------------------------ */
+
+/* A valid mail; true: it was acknowledged. What is not may be the server's fault and no other. */
+static bool post(const struct api_process *a, size_t nth)
+{
+	char body[256];
+	struct answer *r;
+	bool taken;
+
+	snprintf(
+		body, sizeof(body),
+		"{\"to\":\"ada@example.com\",\"subject\":\"Hi\",\"body\":\"Hello\",\"idempotencyKey\":\"fault-%zu\"}",
+		nth);
+	r = api_post(a, API_SEND, body, NULL);
+	taken = r->status == 200 || r->status == 202;
+	if (!taken && r->status != 0 && r->status < 500)
+		answer_status(r, 202);
+	answer_free(r);
+	return taken;
+}
+
+/* From when the API has read the request the first, the second, the third fails, each in a process of its own. A client that was told
+ * nothing or "not now" asks another. */
+static void each_of_a_post(const char *class, size_t least)
+{
+	struct each e = {.class = class, .fleet = start(NULL)};
+	const char *record = fleet_mock(e.fleet, "PRIMARY", "latency=0");
+	struct api_process well;
+	size_t taken = 0;
+	char fault[64];
+	bool more = true;
+
+	fleet_set(e.fleet, "RATE_LIMIT_MAX_REQUESTS=1000000");
+	well = api_start(e.fleet, NULL);
+	snprintf(fault, sizeof(fault), "PRELOAD_FAULT=%s", class);
+	while (more) {
+		struct api_process victim = api_start(
+			e.fleet, (const char *const[]){preload_setting(), fault, NULL});
+
+		assert_true(e.runs < MAX_NTH);
+		if (post(&victim, e.runs))
+			taken++;
+		else
+			assert_true(post(&well, e.runs));
+		process_signal(victim.process, SIGTERM);
+		more = note(&e, victim.process, e.runs) || e.runs == 0;
+		e.runs++;
+	}
+	print_message("%zu faults, %zu deaths, %zu acknowledged\n", e.faults, e.deaths, taken);
+	assert_true(e.faults >= least && taken > 1 && taken < e.runs);
+	assert_int_equal(process_wait(drain(e.fleet, "QUEUES=" FLEET_QUEUE, NULL), 0), 0);
+	check_books(&e, tally_of_record(record));
+}
+
+static void test_each_allocation_of_a_post(void **state)
+{
+	(void)state;
+	need_allocations();
+	need_preload();
+	each_of_a_post("memory", MIN_ALLOCATIONS);
+}
+
+static void test_each_call_of_a_post(void **state)
+{
+	(void)state;
+	need_preload();
+	each_of_a_post("calls", MIN_CALLS);
+}
+
+/* ---- again and again ------------------------------------------------------------------------------ */
 
 /* Every so-manieth call fails, all the time: the worker goes on, and ends its work by itself. */
 static void test_calls_fail(void **state)
@@ -154,6 +379,7 @@ static void test_calls_fail(void **state)
 	};
 
 	(void)state;
+	need_preload();
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct sink *sink = sink_start_fast(NULL);
 		struct fleet *f = start(sink);
@@ -184,7 +410,13 @@ static void test_calls_fail(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_no_memory_at_the_start),
+		cmocka_unit_test(test_each_allocation_to_smtp),
+		cmocka_unit_test(test_each_allocation_to_http),
+		cmocka_unit_test(test_each_call_to_smtp),
+		cmocka_unit_test(test_each_call_to_http),
+		cmocka_unit_test(test_each_allocation_of_a_post),
+		cmocka_unit_test(test_each_call_of_a_post),
 		cmocka_unit_test(test_calls_fail),
 	};
 
