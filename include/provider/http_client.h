@@ -125,7 +125,4 @@ struct http_client_stats {
 };
 void http_client_stats(const struct http_client *c, struct http_client_stats *out);
 
-/* What a transfer's failure means; text: libcurl's words. Pure. */
-enum http_end http_client_classify(CURLcode rc, const char *text);
-
 #endif

@@ -8,6 +8,7 @@
 
 #include "provider/http_api.h"
 #include "provider/http_client.h"
+#include "provider/http_end.h"
 
 /* A transfer that failed, by libcurl's code, to what it comes to: before and after the last byte. */
 static void test_failures(void **state)
@@ -50,8 +51,7 @@ static void test_failures(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct http_result result = {
-			.end = http_client_classify(cases[i].rc, cases[i].text)};
+		struct http_result result = {.end = http_end_classify(cases[i].rc, cases[i].text)};
 		struct outcome o;
 
 		assert_int_equal(result.end, cases[i].end);
