@@ -5,7 +5,8 @@
  *      └─ process mail:queue   CONSUMER   one for each claim: from when the mail could be sent until it was settled
  *          ├─ wait mail:queue    INTERNAL   until it was handed to the provider
  *          ├─ deliver relay      CLIENT     the attempt
- *          └─ settle mail:queue  CLIENT     what came of it is written to Redis
+ *          ├─ settle mail:queue  CLIENT     what came of it is written to Redis
+ *          └─ POST               CLIENT     a webhook that is told of it (webhook_trace.h)
  *
  * The producer's span is that of the job's `traceparent`. Where it has none, the trace begins at the first claim: its id,
  * and that of the first claim's span, are made from the job's owner, "<queue>#<id>", which no claim changes and no
@@ -17,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/attr.h"
 #include "fleet/tracer.h"
 #include "mail/trace_context.h"
 
@@ -39,6 +41,9 @@ void trace_attempt(struct task *t, const char *provider);
 void trace_settling(struct task *t); /* called with a trace only, any number of times */
 /* The claim is over. why: it was not settled by us; NULL: it was, by t->decision. */
 void trace_ended(struct task *t, const char *why);
+
+/* The traceparent of what goes on below this claim: with traces off the producer's own. False: there is none. */
+bool trace_below(const struct task *t, char out[TRACE_PARENT_MAX + 1]) MUST_CHECK;
 
 /* The fields of the log lines that are about a mail. */
 #define LOG_TRACE(T) LOG_STR("trace_id", trace_id(T)), LOG_STR("span_id", trace_span_id(T))

@@ -1,6 +1,7 @@
 /* webhook_job.h - the payload of a webhook's job: what one endpoint is told of one change of a mail.
  *
- *     {"url": …, "id": "msg_…", "idempotencyKey": <the mail's>, "body": "<the JSON that is sent>"}
+ *     {"url": …, "id": "msg_…", "idempotencyKey": <the mail's>, "traceparent": …, "tracestate": …,
+ *      "body": "<the JSON that is sent>"}
  *
  * The body is what is signed, so it is kept to the byte:
  *
@@ -26,6 +27,7 @@ struct task;
 
 struct webhook_job {
 	char *url, *id, *key; /* key: "" none */
+	char *traceparent, *tracestate; /* the mail's claim (trace.h); "" none; not looked at yet */
 	char *body;
 	size_t body_len;
 };

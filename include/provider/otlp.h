@@ -32,7 +32,7 @@ struct otlp_span {
 	const char *trace_id, *span_id; /* hex digits */
 	const char *parent_id;          /* "" none: the root */
 	bool remote;                    /* the parent is another process's */
-	const char *verb, *object;      /* its name: both, with a blank between; the verb is a plain word */
+	const char *verb, *object;      /* its name: both, with a blank between (object "": the verb alone); the verb is a plain word */
 	enum otlp_kind kind;
 	int64_t start_us, end_us;       /* since the epoch; an end before the start is the start */
 	const char *state;              /* the trace's tracestate; NULL or "" none */

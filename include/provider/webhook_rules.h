@@ -46,6 +46,7 @@ bool webhook_rules_tell(const struct webhook_rules *r, const char *status);
 struct webhook_target {
 	char host[WEBHOOK_MAX_HOST]; /* lower case, without a dot at the end */
 	bool clear_text;             /* http */
+	long port;                   /* the scheme's own, where the URL has none */
 };
 
 /* May this URL be called? Fills `out` (host "" where there is none). False: *why says why not. The

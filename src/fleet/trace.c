@@ -1,5 +1,6 @@
 #include "fleet/trace.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -92,6 +93,17 @@ void trace_claimed(struct task *t)
 		t->trace = tr;
 	else
 		mem_free(tr);
+}
+
+bool trace_below(const struct task *t, char out[TRACE_PARENT_MAX + 1])
+{
+	if (!t->trace)
+		return false;
+	if (t->worker->tracer)
+		trace_context_write(&t->trace->here, out);
+	else
+		snprintf(out, TRACE_PARENT_MAX + 1, "%s", t->job ? t->job->traceparent : "");
+	return out[0] != '\0';
 }
 
 /* ---- spans ------------------------------------------------------------------------------------- */

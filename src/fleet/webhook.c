@@ -12,6 +12,7 @@
 #include "fleet/settle.h"
 #include "fleet/status.h"
 #include "fleet/webhook_job.h"
+#include "fleet/webhook_trace.h"
 #include "fleet/webhooks.h"
 #include "fleet/worker.h"
 #include "provider/webhook_call.h"
@@ -25,6 +26,7 @@
 struct webhook {
 	struct webhook_job job;
 	struct webhook_target target;
+	struct webhook_trace trace;
 	struct http_request *request; /* NULL: none on its way */
 	struct endpoint *endpoint;    /* of which it has a place; NULL: not remembered */
 	bool disabled;                /* its endpoint has answered 410 once */
@@ -74,8 +76,10 @@ void webhook_parse(struct task *t, const char *payload, size_t len)
 	task_name_auto(t);
 	if (t->kind == TASK_BIG)
 		error_set(&err, "it is larger than MAX_JOB_BYTES");
-	else if (t->kind != TASK_POISON && webhook_job_read(&w->job, payload, len, &err))
+	else if (t->kind != TASK_POISON && webhook_job_read(&w->job, payload, len, &err)) {
+		webhook_trace_init(&w->trace, &w->job);
 		return;
+	}
 	ending_decide_failed(t, t->kind == TASK_POISON ? "poison" : "invalid_webhook", err.text);
 	log_warn("job_invalid", LOG_STR("id", t->id), LOG_STR("queue", t->queue->keys.list),
 	         LOG_STR("error", t->decision.error));
@@ -159,6 +163,7 @@ static void webhook_on_end(struct http_request *r, const struct http_result *res
 		                    result->end == HTTP_END_TIMEOUT ||
 		                    result->end == HTTP_END_CONNECT;
 	webhook_judge(&t->outcome, result);
+	webhook_trace_end(&w->trace, t, &w->target, result);
 	webhook_release(w);
 	task_advance(t, TASK_ON_DONE);
 }
@@ -172,6 +177,7 @@ static void webhook_send(struct task *t)
 
 	webhook_call_fill(&r->call, &all->rules, w->job.url, w->job.id,
 	                  redis_clock_now(&t->queue->clock) / 1000, w->job.body, w->job.body_len);
+	webhook_trace_begin(&w->trace, t, &r->call);
 	if (!http_call_ok(&r->call)) {
 		http_client_abandon(r);
 		webhook_fail(t, "too_large", "its request is too large");
@@ -240,7 +246,8 @@ static void webhook_done(struct task *t)
 	log_info("webhook_ended", LOG_STR("id", t->id), LOG_STR("key", w->job.key),
 	         LOG_STR("host", w->target.host), LOG_INT("attempt", t->history.attempts),
 	         LOG_STR("code", o->code), LOG_STR("status", d->status),
-	         LOG_INT("ms", t->took_us / 1000));
+	         LOG_INT("ms", t->took_us / 1000),
+	         LOG_STR("trace_id", webhook_trace_id(&w->trace)));
 	if (o->kind == OUTCOME_REJECTED && strcmp(o->code, "410") == 0)
 		webhooks_disable(all, w->job.url);
 	else if (o->kind == OUTCOME_SENT && w->disabled)
@@ -377,12 +384,18 @@ static void webhook_settled(struct task *t)
 	queue_remove(t->queue, t);
 }
 
+static void webhook_break_off(struct task *t)
+{
+	webhook_trace_end(&t->webhook->trace, t, &t->webhook->target, NULL);
+	webhook_abandon(t->webhook);
+}
+
 /* Another worker has it. */
 static void webhook_lost(struct task *t)
 {
 	if (t->state != TASK_SENDING)
 		return; /* it waits for Redis, whose answer says the same */
-	webhook_abandon(t->webhook);
+	webhook_break_off(t);
 	task_drop(t, "lease_lost");
 }
 
@@ -390,7 +403,7 @@ static void webhook_overdue(struct task *t)
 {
 	if (t->state != TASK_SENDING || !t->worker->stopping)
 		return;
-	webhook_abandon(t->webhook);
+	webhook_break_off(t);
 	webhook_give_back(t, 0);
 }
 

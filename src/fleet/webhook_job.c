@@ -10,6 +10,7 @@
 #include "fleet/queue.h"
 #include "fleet/task.h"
 #include "fleet/timeline.h"
+#include "fleet/trace.h"
 #include "mail/digest.h"
 #include "mail/json.h"
 #include "provider/webhook_call.h"
@@ -92,7 +93,7 @@ static void write_body(struct buf *b, const struct task *t, int64_t now, bool me
 
 void webhook_job_write(struct buf *out, const struct task *t, const char *url, int64_t now)
 {
-	char id[ID_SIZE];
+	char id[ID_SIZE], trace[TRACE_PARENT_MAX + 1];
 	struct buf body;
 
 	make_id(id, t);
@@ -106,6 +107,10 @@ void webhook_job_write(struct buf *out, const struct task *t, const char *url, i
 	jsonw_pair(out, "url", url);
 	jsonw_pair(out, "id", id);
 	jsonw_pair(out, "idempotencyKey", t->key);
+	if (trace_below(t, trace)) {
+		jsonw_pair(out, "traceparent", trace);
+		jsonw_pair_if(out, "tracestate", t->trace->here.state);
+	}
 	jsonw_key(out, "body");
 	jsonw_strn(out, body.data, body.len);
 	jsonw_close(out, '}');
@@ -145,6 +150,8 @@ bool webhook_job_read(struct webhook_job *j, const char *payload, size_t len, st
 		j->url = mem_strdup(url);
 		j->id = mem_strdup(id);
 		j->key = mem_strdup(text_of(o, "idempotencyKey"));
+		j->traceparent = mem_strdup(text_of(o, "traceparent"));
+		j->tracestate = mem_strdup(text_of(o, "tracestate"));
 		j->body = mem_strdup(body);
 		j->body_len = strlen(body);
 	}
@@ -157,6 +164,8 @@ void webhook_job_free(struct webhook_job *j)
 	mem_free(j->url);
 	mem_free(j->id);
 	mem_free(j->key);
+	mem_free(j->traceparent);
+	mem_free(j->tracestate);
 	mem_free(j->body);
 	memset(j, 0, sizeof(*j));
 }

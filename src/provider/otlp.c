@@ -193,8 +193,10 @@ void otlp_begin(struct otlp *o, const struct otlp_span *s)
 	else
 		PUT(o, "\",\"flags\":257,\"name\":\"");
 	otlp_put(o, s->verb, strlen(s->verb));
-	PUT(o, " ");
-	add_text(o, s->object);
+	if (*s->object != '\0') {
+		PUT(o, " ");
+		add_text(o, s->object);
+	}
 	PUT(o, "\",\"kind\":");
 	add_number(o, s->kind);
 	PUT(o, ",\"startTimeUnixNano\":\"");

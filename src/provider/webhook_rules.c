@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 #include <glib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -159,6 +160,17 @@ static bool part_copy(CURLU *u, CURLUPart part, char *out, size_t size)
 	return fits;
 }
 
+static long port_of(CURLU *u)
+{
+	char *text = NULL;
+	long port = curl_url_get(u, CURLUPART_PORT, &text, CURLU_DEFAULT_PORT) == CURLUE_OK
+	                    ? strtol(text, NULL, 10)
+	                    : 0;
+
+	curl_free(text);
+	return port;
+}
+
 static bool has_part(CURLU *u, CURLUPart part)
 {
 	char *text = NULL;
@@ -186,6 +198,7 @@ static const char *take_apart(const char *url, struct webhook_target *out)
 	else if (has_part(u, CURLUPART_USER) || has_part(u, CURLUPART_PASSWORD))
 		why = "it has credentials in it";
 	out->clear_text = strcasecmp(scheme, "http") == 0;
+	out->port = port_of(u);
 	curl_url_cleanup(u);
 	for (char *c = out->host; *c != '\0'; c++)
 		*c = (char)g_ascii_tolower(*c);
