@@ -11,6 +11,7 @@
 
 #include "redis/script.h"
 #include "support/link_world.h"
+#include "support/trouble.h"
 
 static long long client_id(struct link_world *w)
 {
@@ -218,6 +219,122 @@ static void test_too_few_replicas(void **state)
 	link_world_free(w);
 }
 
+static void test_disk_that_cannot_be_written(void **state)
+{
+	(void)state;
+	struct link_world *w = link_world_up(trouble_args);
+	trouble_begin(w->server, "MISCONF");
+	assert_int_equal(link_world_ask(w, "SET k 1")->result, LINK_REFUSED);
+	assert_int_equal(
+		link_world_ask_script(w, "return redis.call('SET', KEYS[1], 1)", "k")->result,
+		LINK_REFUSED);
+	assert_int_equal(link_world_ask(w, "GET k")->result, LINK_OK);
+	trouble_end(w->server, "MISCONF");
+	assert_int_equal(link_world_ask(w, "SET k 1")->result, LINK_OK);
+	assert_int_equal(w->downs, 0);
+	link_world_free(w);
+}
+
+/* A node of a cluster, with the one slot of `{k}`. */
+static struct redis_server *start_node(bool with_slot)
+{
+	struct redis_server *node = redis_server_start_node(
+		(const char *const[]){"--cluster-require-full-coverage", "no", NULL});
+
+	if (with_slot)
+		redis_server_do(node, "CLUSTER ADDSLOTS %d",
+		                (int)redis_server_int(node, "CLUSTER KEYSLOT k"));
+	return node;
+}
+
+static struct link_world *link_to_node(struct redis_server *node)
+{
+	struct link_world *w = link_world_new(node, redis_server_url(node));
+
+	w->config.cluster = true;
+	link_world_open(w);
+	wait_loop_until(w->loop, link_world_is_up, w, 0);
+	return w;
+}
+
+static bool is_written(void *world)
+{
+	return link_world_ask(world, "SET k 1")->result == LINK_OK;
+}
+
+/* What is said of a slot is not said of its node: the others that it has are served. */
+static void test_slot_that_nobody_serves(void **state)
+{
+	(void)state;
+	struct link_world *w = link_to_node(start_node(false));
+	const struct link_world_answer *a = link_world_ask(w, "SET k 1");
+	assert_int_equal(a->result, LINK_AGAIN);
+	assert_non_null(strstr(a->text, "CLUSTERDOWN"));
+	assert_true(a->link_was_up);
+	redis_server_do(w->server, "CLUSTER ADDSLOTS %d",
+	                (int)redis_server_int(w->server, "CLUSTER KEYSLOT k"));
+	wait_until(is_written, w, 0);
+	assert_int_equal(w->downs, 0);
+	link_world_free(w);
+}
+
+struct pair {
+	struct redis_server *node;
+	const char *id; /* of the other */
+};
+
+static bool has_met(void *arg)
+{
+	const struct pair *p = arg;
+	char *nodes = redis_server_text(p->node, "CLUSTER NODES");
+	char *at = strstr(nodes, p->id);
+	bool met = at && !memmem(at, strcspn(at, "\n"), "handshake", strlen("handshake"));
+
+	free(nodes);
+	return met;
+}
+
+/* Some keys of a call have moved with their slot, and some have not. */
+static void test_slot_on_its_way(void **state)
+{
+	(void)state;
+	struct link_world *w = link_to_node(start_node(true));
+	struct redis_server *other = start_node(false);
+	char *id = redis_server_text(other, "CLUSTER MYID");
+	const struct link_world_answer *a;
+	redis_server_do(w->server, "CLUSTER MEET 127.0.0.1 %d", redis_server_port(other));
+	wait_until(has_met, (&(struct pair){w->server, id}), 0);
+	wait_until(is_written, w, 0); /* it takes its time before it says that it is one */
+	redis_server_do(w->server, "SET {k}1 here");
+	redis_server_do(w->server, "CLUSTER SETSLOT %d MIGRATING %s",
+	                (int)redis_server_int(w->server, "CLUSTER KEYSLOT k"), id);
+	a = link_world_ask(w, "MGET {k}1 {k}2");
+	assert_int_equal(a->result, LINK_AGAIN);
+	assert_non_null(strstr(a->text, "TRYAGAIN"));
+	assert_true(a->link_was_up);
+	assert_int_equal(link_world_ask(w, "GET {k}1")->result, LINK_OK);
+	assert_int_equal(w->downs, 0);
+	free(id);
+	redis_server_free(other);
+	link_world_free(w);
+}
+
+/* To one who does not know that it is a cluster, it is the server that says so: the link is down until it serves. */
+static void test_cluster_that_is_taken_for_one_server(void **state)
+{
+	(void)state;
+	struct redis_server *node = start_node(false);
+	struct link_world *w = link_world_new(node, redis_server_url(node));
+	link_world_open(w);
+	wait_loop_until(w->loop, link_world_is_up, w, 0);
+	const struct link_world_answer *a = link_world_ask(w, "SET k 1");
+	assert_int_equal(a->result, LINK_AGAIN);
+	assert_false(a->link_was_up);
+	assert_int_equal(w->downs, 1);
+	wait_loop_until(w->loop, link_world_is_up, w, 0); /* the same connection: it answers PING */
+	link_world_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,6 +346,10 @@ int main(void)
 		cmocka_unit_test(test_command_that_the_acl_forbids),
 		cmocka_unit_test(test_memory_that_is_full),
 		cmocka_unit_test(test_too_few_replicas),
+		cmocka_unit_test(test_disk_that_cannot_be_written),
+		cmocka_unit_test(test_slot_that_nobody_serves),
+		cmocka_unit_test(test_slot_on_its_way),
+		cmocka_unit_test(test_cluster_that_is_taken_for_one_server),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
