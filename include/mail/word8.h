@@ -2,7 +2,7 @@
 #ifndef MAIL_WORD8_H
 #define MAIL_WORD8_H
 
-#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -16,26 +16,31 @@ static inline uint64_t word8_load(const char *p)
 	return word;
 }
 
-static inline bool word8_has_zero(uint64_t word)
+/* In these a byte's top bit says that it is one of those that were asked for. Behind the first of them, in the order
+ * of memory of a little-endian machine, others may be marked, too. */
+
+static inline uint64_t word8_zeros(uint64_t word)
 {
-	return ((word - WORD8_ONES) & ~word & (WORD8_ONES * 0x80)) != 0;
+	return (word - WORD8_ONES) & ~word & (WORD8_ONES * 0x80);
 }
 
-static inline bool word8_has(uint64_t word, unsigned char byte)
+static inline uint64_t word8_bytes(uint64_t word, unsigned char byte)
 {
-	return word8_has_zero(word ^ (WORD8_ONES * byte));
+	return word8_zeros(word ^ (WORD8_ONES * byte));
 }
 
-/* A byte above 127. */
-static inline bool word8_has_high(uint64_t word)
+/* Control characters below 0x20, and what is above 127. */
+static inline uint64_t word8_not_text(uint64_t word)
 {
-	return (word & (WORD8_ONES * 0x80)) != 0;
+	return word8_zeros(word & (WORD8_ONES * 0x60)) | (word & (WORD8_ONES * 0x80));
 }
 
-/* A byte below 0x20; only to be asked when there is none above 127. */
-static inline bool word8_has_low(uint64_t word)
+/* How many bytes stand before the first marked one: 8 when there is none. (0 to say that it is not known.) */
+static inline size_t word8_before(uint64_t marks)
 {
-	return word8_has_zero(word & (WORD8_ONES * 0x60));
+	if (marks == 0)
+		return sizeof(marks);
+	return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? (size_t)__builtin_ctzll(marks) / 8 : 0;
 }
 
 #endif

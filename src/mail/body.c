@@ -38,8 +38,7 @@ static bool is_plain_word(const char *p)
 {
 	uint64_t word = word8_load(p);
 
-	return !word8_has_high(word) && !word8_has_low(word) && !word8_has(word, '=') &&
-	       !word8_has(word, 0x7f);
+	return (word8_not_text(word) | word8_bytes(word, '=') | word8_bytes(word, 0x7f)) == 0;
 }
 
 static void count_byte(struct census *c, unsigned char byte)

@@ -12,6 +12,27 @@
 #include "base/buf.h"
 #include "base/mem.h"
 
+/* How they are linked, too: whoever changes a tree by cJSON's functions relies on it. */
+static bool same_tree(const cJSON *a, const cJSON *b)
+{
+	const cJSON *x = a->child, *y = b->child, *last = NULL;
+
+	for (; x != NULL && y != NULL; last = x, x = x->next, y = y->next) {
+		if (!same_tree(x, y) || (x != a->child && x->prev != last))
+			return false;
+		if ((x->string == NULL) != (y->string == NULL) ||
+		    (x->string != NULL && strcmp(x->string, y->string) != 0))
+			return false;
+	}
+	if (x != NULL || y != NULL || (last != NULL && a->child->prev != last))
+		return false;
+	if (a->type != b->type || a->valueint != b->valueint || a->valuedouble != b->valuedouble)
+		return false;
+	return (a->valuestring == NULL) == (b->valuestring == NULL) &&
+	       (a->valuestring == NULL || strcmp(a->valuestring, b->valuestring) == 0);
+}
+
+/* The tree is the one that cJSON's own parser makes of it. */
 static void test_reads_what_is_valid(void **state)
 {
 	static const char *const texts[] = {
@@ -27,6 +48,11 @@ static void test_reads_what_is_valid(void **state)
 		"\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"",
 		"{\"a\":1,\"A\":2}",
 		"\"eight plain bytes and then a \\\\ backslash\"",
+		"\"\\u0041\\u00e9\\u20AC\\ud83d\\ude00, and \\/ at its end: \\n\"",
+		"\"\\ud800\\udc00\\udbff\\udfff\"",
+		"{\"\":\"\",\"\\tn\\u0061me\":[{},[],[[]],{\"a\":[]}]}",
+		"[2147483647,2147483648,-2147483648,-2147483649,1e10,-1e300,1E+2,1e-2,-0,0.1]",
+		"[123456789012345678901234567890,4.9e-324,0.30000000000000004,1e-999]",
 	};
 	struct error err;
 
@@ -34,9 +60,14 @@ static void test_reads_what_is_valid(void **state)
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		cJSON *tree = json_parse(texts[i], strlen(texts[i]), &err);
 
+		cJSON *same = cJSON_Parse(texts[i]);
+
 		if (tree == NULL)
 			fail_msg("%s: %s", texts[i], err.text);
+		if (!same_tree(tree, same))
+			fail_msg("%s: read otherwise than by cJSON", texts[i]);
 		cJSON_Delete(tree);
+		cJSON_Delete(same);
 	}
 }
 
