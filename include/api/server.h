@@ -6,7 +6,7 @@
  * itself.
  *
  * A connection that has asked nothing takes about 5 KB; one that has, about 25 KB for as long as it stays, since
- * libmicrohttpd keeps its pool, which must hold the longest head. Idle ones are closed after arrival_ms. */
+ * libmicrohttpd keeps its pool, which must hold the longest head. visitor.h bounds how many of those stay. */
 #ifndef API_SERVER_H
 #define API_SERVER_H
 

@@ -15,6 +15,7 @@
 #include "api/send_trace.h"
 #include "api/stream.h"
 #include "api/traffic.h"
+#include "api/visitor.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -25,98 +26,26 @@
 #define TICKS 16         /* in the time of a request */
 #define MAX_RUNS 8       /* of libmicrohttpd in one turn of the loop */
 
-/* What a browser may do with an answer: nothing; with a page, what our own files say. */
-#define POLICY "default-src 'none'; frame-ancestors 'none'"
+/* With a page, what our own files say. */
 #define PAGE_POLICY                                                                                \
 	"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "          \
 	"font-src 'self'; connect-src 'self'; manifest-src 'self'; form-action 'self'; "           \
 	"base-uri 'none'; frame-ancestors 'none'"
-
-/* One connection. It is in the list while its time runs, that is, while we wait for its client. */
-struct visitor {
-	TAILQ_ENTRY(visitor) entry;
-	struct server *server;
-	int fd;
-	bool timed, receiving;
-	int refused;   /* with this status, past libmicrohttpd; 0 not */
-	int64_t since; /* mono clock, µs */
-};
-
-TAILQ_HEAD(visitor_list, visitor);
 
 struct server {
 	struct ev_loop *loop;
 	struct api *api;
 	struct MHD_Daemon *daemon;
 	int fd, port;
-	size_t max_body, bodies, n_visitors;
-	int64_t arrival_us;
-	bool quiet, resumed, tls;
-	struct visitor_list timed; /* the longest first */
+	size_t max_body, bodies;
+	bool quiet, resumed;
+	struct visitors visitors;
 	struct request_list requests;
 	struct traffic *traffic;
 	ev_io io;
 	ev_timer again, tick;
 	ev_prepare prepare;
 };
-
-/* --- time ------------------------------------------------------------------------------------------------ */
-
-static void visitor_wait(struct visitor *v)
-{
-	if (v->timed)
-		TAILQ_REMOVE(&v->server->timed, v, entry);
-	v->timed = true;
-	v->since = clock_mono_us();
-	TAILQ_INSERT_TAIL(&v->server->timed, v, entry);
-}
-
-static void visitor_rest(struct visitor *v)
-{
-	if (v->timed)
-		TAILQ_REMOVE(&v->server->timed, v, entry);
-	v->timed = false;
-}
-
-/* libmicrohttpd takes an answer only before a body or after it; in the midst of one it is written past
- * it. Nothing else has been, so this is all that the client gets. */
-static void visitor_refuse(struct visitor *v, const char *line, const char *title, int status)
-{
-	char text[1024];
-	int n;
-
-	n = snprintf(
-		text, sizeof(text),
-		"HTTP/1.1 %s\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
-		"Cache-Control: no-store\r\nContent-Security-Policy: " POLICY "\r\n"
-		"X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n%s\r\n"
-		"{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"detail\":\"%s\","
-		"\"error\":\"%s\",\"message\":\"%s\"}",
-		line, status == 503 ? "Retry-After: 2\r\n" : "", title, status, title, title,
-		title);
-	v->refused = status;
-	if (n > 0 && !v->server->tls)
-		(void)!send(v->fd, text, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
-	shutdown(v->fd, SHUT_RDWR);
-	visitor_rest(v);
-}
-
-static void server_on_tick(struct ev_loop *loop, ev_timer *timer, int events)
-{
-	struct server *s = timer->data;
-	int64_t before = clock_mono_us() - s->arrival_us;
-	struct visitor *v;
-
-	(void)loop;
-	(void)events;
-	while ((v = TAILQ_FIRST(&s->timed)) != NULL && v->since < before) {
-		if (v->receiving)
-			visitor_refuse(v, "408 Request Timeout", "Request Timeout", 408);
-		else
-			shutdown(v->fd, SHUT_RDWR);
-		visitor_rest(v);
-	}
-}
 
 /* --- libmicrohttpd in the loop --------------------------------------------------------------------------- */
 
@@ -146,6 +75,15 @@ static void server_on_again(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)loop;
 	(void)events;
 	server_run(timer->data);
+}
+
+static void server_on_tick(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct server *s = timer->data;
+
+	(void)loop;
+	(void)events;
+	visitors_hang_up(&s->visitors);
 }
 
 /* What was answered in this turn leaves in it. */
@@ -187,20 +125,13 @@ static void on_connection(void *data, struct MHD_Connection *c, void **context,
                           enum MHD_ConnectionNotificationCode code)
 {
 	struct server *s = data;
-	struct visitor *v = *context;
 
-	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-		v = mem_zalloc(sizeof(*v));
-		v->server = s;
-		v->fd = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-		s->n_visitors++;
-		visitor_wait(v);
-		*context = v;
-		return;
-	}
-	visitor_rest(v);
-	s->n_visitors--;
-	mem_free(v);
+	if (code == MHD_CONNECTION_NOTIFY_STARTED)
+		*context = visitor_new(
+			&s->visitors,
+			MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
+	else
+		visitor_free(*context);
 }
 
 /* The first line is there. */
@@ -242,7 +173,10 @@ static void on_completed(void *data, struct MHD_Connection *c, void **context,
 	traffic_note(s->traffic, r->route, r->status);
 	send_trace_end(r);
 	r->visitor->receiving = false;
-	visitor_wait(r->visitor);
+	if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK)
+		visitor_keep(r->visitor);
+	else
+		visitor_wait(r->visitor);
 	s->bodies -= r->body.len;
 	TAILQ_REMOVE(&s->requests, r, all);
 	for (size_t i = 0; i < r->n_headers; i++)
@@ -273,7 +207,8 @@ static void add_guards(struct MHD_Response *response, const char *type)
 {
 	bool page = strncmp(type, "text/html", strlen("text/html")) == 0;
 
-	MHD_add_response_header(response, "Content-Security-Policy", page ? PAGE_POLICY : POLICY);
+	MHD_add_response_header(response, "Content-Security-Policy",
+	                        page ? PAGE_POLICY : VISITOR_POLICY);
 	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
 	MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
 }
@@ -463,8 +398,7 @@ static bool start_daemon(struct server *s, const struct server_config *c, struct
 		{MHD_OPTION_END, 0, NULL},
 	};
 
-	s->tls = c->certificate != NULL;
-	if (s->tls)
+	if (s->visitors.tls)
 		flags |= MHD_USE_TLS;
 	s->daemon = MHD_start_daemon(
 		flags, 0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_mhd_log, NULL,
@@ -473,19 +407,20 @@ static bool start_daemon(struct server *s, const struct server_config *c, struct
 		(size_t)POOL_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION,
 		on_connection, s, MHD_OPTION_URI_LOG_CALLBACK, on_line, s,
 		MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_ARRAY,
-		s->tls ? tls : &tls[2], MHD_OPTION_END);
+		s->visitors.tls ? tls : &tls[2], MHD_OPTION_END);
 	if (s->daemon == NULL)
 		return error_set(
-			err, s->tls ? "cannot serve HTTPS: TLS_CERT_FILE and TLS_KEY_FILE must be "
-				      "a certificate and its key, in PEM"
-				    : "cannot serve HTTP");
+			err, s->visitors.tls
+				     ? "cannot serve HTTPS: TLS_CERT_FILE and TLS_KEY_FILE must be "
+				       "a certificate and its key, in PEM"
+				     : "cannot serve HTTP");
 	return true;
 }
 
 static void server_watch(struct server *s)
 {
 	int fd = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
-	double tick = (double)s->arrival_us / 1e6 / TICKS;
+	double tick = (double)s->visitors.arrival_us / 1e6 / TICKS;
 
 	ev_io_init(&s->io, server_on_io, fd, EV_READ);
 	ev_timer_init(&s->again, server_on_again, 0., 0.);
@@ -507,8 +442,7 @@ struct server *server_open(struct ev_loop *loop, struct api *api,
 	s->api = api;
 	s->fd = -1;
 	s->max_body = config->max_body;
-	s->arrival_us = config->arrival_ms * 1000;
-	TAILQ_INIT(&s->timed);
+	visitors_init(&s->visitors, config->arrival_ms * 1000, config->certificate != NULL);
 	TAILQ_INIT(&s->requests);
 	if (!server_listen(s, config, err)) {
 		mem_free(s);
@@ -531,12 +465,12 @@ int server_port(const struct server *s)
 
 bool server_tls(const struct server *s)
 {
-	return s->tls;
+	return s->visitors.tls;
 }
 
 size_t server_connections(const struct server *s)
 {
-	return s->n_visitors;
+	return s->visitors.n;
 }
 
 const struct traffic *server_traffic(const struct server *s)
