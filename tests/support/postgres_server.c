@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
+#include "support/port.h"
 #include "support/process.h"
 #include "support/tmpdir.h"
 #include "support/wait.h"
@@ -27,6 +28,7 @@
 
 struct postgres_server {
 	char *dir, *url, *url_as;
+	int port; /* of TLS; 0: it listens on its socket only */
 	struct process *process;
 	PGconn *conn; /* NULL until it is asked for */
 };
@@ -138,15 +140,18 @@ static bool is_up_or_ended(void *arg)
 
 void postgres_server_run(struct postgres_server *p)
 {
-	char data[512], pid[600];
+	char data[512], pid[600], port[32];
 
 	snprintf(data, sizeof(data), "%s/data", p->dir);
 	snprintf(pid, sizeof(pid), "%s/postmaster.pid", data);
+	snprintf(port, sizeof(port), "port=%d", p->port > 0 ? p->port : 5432);
 	(void)unlink(pid); /* whoever was killed has left it */
 	p->process = run_as("postgres",
-	                    (const char *const[]){"-D", data, "-k", p->dir, "-c",
-	                                          "listen_addresses=", "-c", "fsync=off", "-c",
-	                                          "max_connections=30", NULL},
+	                    (const char *const[]){"-D", data, "-k", p->dir, "-c", port, "-c",
+	                                          "fsync=off", "-c", "max_connections=30", "-c",
+	                                          p->port > 0 ? "listen_addresses=127.0.0.1"
+	                                                      : "listen_addresses=",
+	                                          "-c", p->port > 0 ? "ssl=on" : "ssl=off", NULL},
 	                    false);
 	wait_until(is_up_or_ended, p, 0);
 	if (p->conn == NULL) {
@@ -217,9 +222,49 @@ const char *postgres_server_url_as(struct postgres_server *p, const char *role)
 {
 	free(p->url_as);
 	assert_true(asprintf(&p->url_as,
-	                     "postgresql://%s:" POSTGRES_SERVER_PASSWORD "@/" DATABASE "?host=%s",
-	                     role, p->dir) > 0);
+	                     "postgresql://%s:" POSTGRES_SERVER_PASSWORD "@/" DATABASE
+	                     "?host=%s&port=%d",
+	                     role, p->dir, p->port > 0 ? p->port : 5432) > 0);
 	return p->url_as;
+}
+
+/* Into its data directory, and its own, as it wants its key to be. */
+static void give_file(const struct postgres_server *p, const char *name, const void *bytes,
+                      size_t n)
+{
+	const struct passwd *user = find_user();
+	char path[600];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/data/%s", p->dir, name);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	assert_int_equal(fwrite(bytes, 1, n, f), n);
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(chmod(path, 0600), 0);
+	if (geteuid() == 0)
+		assert_int_equal(chown(path, user->pw_uid, user->pw_gid), 0);
+}
+
+int postgres_server_speak_tls(struct postgres_server *p, const char *cert, const char *key)
+{
+	static const char hba[] = "local all all trust\n"
+				  "hostssl all all 127.0.0.1/32 scram-sha-256\n";
+	const char *const files[][2] = {{"server.crt", cert}, {"server.key", key}};
+
+	postgres_server_do(p, "ALTER ROLE " USER " PASSWORD '" POSTGRES_SERVER_PASSWORD "'");
+	for (size_t i = 0; i < 2; i++) {
+		size_t n;
+		char *bytes = tmpdir_read(files[i][1], &n);
+
+		give_file(p, files[i][0], bytes, n);
+		free(bytes);
+	}
+	give_file(p, "pg_hba.conf", hba, sizeof(hba) - 1);
+	p->port = port_free();
+	free(p->url);
+	p->url = strdup(postgres_server_url_as(p, USER));
+	return p->port;
 }
 
 void postgres_server_pause(struct postgres_server *p, bool paused)

@@ -30,6 +30,9 @@ const char *postgres_server_url(const struct postgres_server *p);
 const char *postgres_server_url_as(struct postgres_server *p, const char *role);
 #define POSTGRES_SERVER_PASSWORD "pg-s3cr3t-word"
 
+/* From its next start on it speaks TLS with this certificate at 127.0.0.1, where it asks for the password. The port. */
+int postgres_server_speak_tls(struct postgres_server *p, const char *cert, const char *key) MUST_CHECK;
+
 void postgres_server_kill(struct postgres_server *p); /* SIGKILL to all of it */
 void postgres_server_run(struct postgres_server *p);  /* again, with the same data */
 void postgres_server_pause(struct postgres_server *p, bool paused); /* new connections get no answer */
