@@ -76,6 +76,9 @@ struct provider_type {
 	 * can. Optional; asked by provider_refuses. What only shows while sending (a server without
 	 * SMTPUTF8) ends as CODE_UNSUPPORTED. */
 	const char *(*refuses)(const struct provider *p, const struct job *job);
+	/* How many deliveries it takes beyond its concurrency: they wait within it, so that a place that
+	 * becomes free is not idle while the next permit is asked for. Optional. */
+	size_t (*ahead)(const struct provider *p);
 	/* Asks; on_done follows within connect and reply timeouts. Not a delivery: it takes no place.
 	 * The provider is not closed before. Optional. */
 	void (*check)(struct provider *p, struct provider_check *c);

@@ -37,6 +37,7 @@ struct smtp_config {
 	long final_ms;       /* for the reply to the final dot (RFC 5321 4.5.3.2.6: 10 minutes) */
 	long idle_ms;        /* a connection without work is closed after that */
 	long per_connection; /* envelopes until a connection is closed */
+	long connections;    /* at once; what is more waits in the pool */
 };
 
 /* The session keeps these limits over all addresses, and over all commands of one envelope: together

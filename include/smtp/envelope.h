@@ -79,7 +79,8 @@ struct smtp_envelope {
 	void *data;
 
 	/* the client's */
-	struct smtp_session *session; /* NULL: not on its way */
+	struct smtp_session *session; /* NULL: not on its way, or waiting for a connection */
+	struct smtp_envelope *next;   /* of those that wait */
 	bool restarted;               /* has been moved to a fresh connection once */
 };
 

@@ -1,15 +1,18 @@
 /* pool.h - the connections to one SMTP server.
  *
- * An envelope takes an idle connection, or a new one is opened for it: how many there are at once
- * is decided by whoever sends (a provider's `concurrency`). Idle connections are closed after
- * config->idle_ms; each serves at most config->per_connection envelopes, and fewer when many were
- * refused (servers grow slow and then hang up). When a server has closed an idle connection before
- * it answered anything of a new envelope, that envelope moves to a fresh connection, once, and
- * nobody is told. */
+ * An envelope takes an idle connection, or a new one is opened for it, or, when there are
+ * config->connections, it waits in line. Idle connections are closed after config->idle_ms; each
+ * serves at most config->per_connection envelopes, and fewer when many were refused (servers grow
+ * slow and then hang up). When a server has closed an idle connection before it answered anything of
+ * a new envelope, that envelope moves to another connection, once, and nobody is told.
+ *
+ * With PIPELINING the first in line goes with the dot of an envelope that is released (session.h).
+ * A server that answers that as if it had not understood gets no more of it. */
 #ifndef SMTP_POOL_H
 #define SMTP_POOL_H
 
 #include <ev.h>
+#include <stddef.h>
 
 #include "base/attr.h"
 #include "base/error.h"
@@ -24,6 +27,10 @@ struct smtp_pool *smtp_pool_open(struct ev_loop *loop, const struct smtp_config 
                                  const struct smtp_events *events, const char *name_servers,
                                  struct error *err) MUST_CHECK;
 void smtp_pool_close(struct smtp_pool *p); /* no envelope may be on its way */
+
+/* How many envelopes may wait, in line or behind a dot: some for each connection while the server
+ * accepts promptly, else none, for they would be stuck here. */
+size_t smtp_pool_ahead(const struct smtp_pool *p) MUST_CHECK;
 
 void smtp_pool_send(struct smtp_pool *p, struct smtp_envelope *e);
 /* After on_held: the dot leaves. on_end follows. */

@@ -5,6 +5,12 @@
  * Whatever ends an envelope is recorded (smtp_session_over), and acted upon in one place, when the
  * loop next comes by: that is what keeps callbacks out of begin, release and abandon.
  *
+ * With an envelope's dot the next one's commands go out in the same write, if there is one that
+ * waits (`behind`): RFC 2920 3.1 lets the end of a message begin a group. Their replies are only
+ * looked at after the dot's, when the envelope behind has become the session's own. Until then
+ * nothing has been asked of the server that it could act on (no text, no dot), so whatever happens
+ * to the connection, the envelope behind is moved to another one, and nobody is told.
+ *
  * The pool owns sessions and is told by smtp_client's functions. A session frees itself after the
  * on_end in which it is SMTP_CLOSED. */
 #ifndef SMTP_SESSION_H
@@ -39,8 +45,12 @@ struct smtp_client {
 	void (*on_rcpt)(struct smtp_session *s, size_t i, const struct smtp_reply *reply);
 	void (*on_held)(struct smtp_session *s);
 	/* The envelope is over (e not NULL), or the session has become idle or closed without one;
-	 * s->phase is SMTP_IDLE or SMTP_CLOSED. */
+	 * s->phase is SMTP_IDLE or SMTP_CLOSED; or SMTP_RSET, when it goes on with the one behind. */
 	void (*on_end)(struct smtp_session *s, struct smtp_envelope *e, struct smtp_result *r);
+	/* An envelope that may go behind this one's dot; NULL: none. It is the session's from here. */
+	struct smtp_envelope *(*next)(struct smtp_session *s);
+	/* The envelope behind was taken off again; it can be sent by any other session. */
+	void (*on_back)(struct smtp_session *s, struct smtp_envelope *e);
 	void *data;
 };
 
@@ -60,6 +70,7 @@ struct smtp_session {
 
 	char in[SMTP_IN_SIZE]; /* what has come in and is not a whole reply yet */
 	size_t in_len;
+	bool unread;             /* there may be more to be read at once */
 	struct smtp_reply reply; /* the one that is being read */
 
 	/* the envelope */
@@ -71,7 +82,11 @@ struct smtp_session {
 	bool answered;   /* something but 421 was answered to this envelope */
 	bool reused;     /* it is not the connection's first */
 	bool decided;    /* `result` is final, but replies to what was pipelined are still to come */
+	bool followed;   /* its commands went out with the dot of the one before */
 	int64_t held_us; /* since when */
+
+	struct smtp_envelope *behind; /* its commands have gone out with the dot; NULL: none */
+	int64_t released_us;          /* when the dot left */
 
 	bool over;                 /* `result` says how it ended; to be acted upon */
 	struct smtp_result result; /* of the envelope, or of the connection */
@@ -101,6 +116,8 @@ void smtp_session_begin(struct smtp_session *s, struct smtp_envelope *e);
 void smtp_session_release(struct smtp_session *s);
 /* The envelope is taken away. True: the connection was closed for it, and s is no more. */
 bool smtp_session_abandon(struct smtp_session *s) MUST_CHECK;
+/* The envelope behind is taken away: the session ends with the one that it has. */
+void smtp_session_forget(struct smtp_session *s);
 /* Closes an idle session, with a QUIT that is not waited for; s is no more. */
 void smtp_session_quit(struct smtp_session *s);
 

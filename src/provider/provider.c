@@ -230,7 +230,7 @@ void provider_abandon(struct provider *p, struct delivery *d)
 
 size_t provider_room(const struct provider *p)
 {
-	size_t all = (size_t)p->concurrency;
+	size_t all = (size_t)p->concurrency + (p->type->ahead != NULL ? p->type->ahead(p) : 0);
 
 	return p->in_use < all ? all - p->in_use : 0;
 }

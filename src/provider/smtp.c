@@ -206,8 +206,10 @@ static void *smtp_open(struct provider *p, struct uri *dsn, struct error *err)
 	p->state = smtp;
 	ev_init(&smtp->tell, on_tell);
 	smtp->tell.data = smtp;
-	if (smtp_dsn_read(c, dsn, p->options->ehlo_name, err))
+	if (smtp_dsn_read(c, dsn, p->options->ehlo_name, err)) {
+		c->connections = p->concurrency;
 		smtp->pool = smtp_pool_open(p->loop, c, &events, NULL, err);
+	}
 	if (smtp->pool == NULL) {
 		smtp_close(p);
 		p->state = NULL;
@@ -236,6 +238,14 @@ static void smtp_send(struct provider *p, struct delivery *d)
 	a->next = smtp->stillborn;
 	smtp->stillborn = a;
 	ev_feed_event(p->loop, &smtp->tell, EV_CUSTOM);
+}
+
+/* Under a rate nothing is taken before its time. */
+static size_t smtp_ahead(const struct provider *p)
+{
+	const struct smtp *smtp = p->state;
+
+	return p->interval_us == 0 ? smtp_pool_ahead(smtp->pool) : 0;
 }
 
 static void smtp_release(struct provider *p, struct delivery *d)
@@ -272,7 +282,7 @@ static void ask(struct provider *p, struct provider_check *c)
 		.scheme = (SCHEME), .params = smtp_dsn_params, .concurrency = 20,                  \
 		.timeout_ms = 600000, .open = smtp_open, .send = smtp_send,                        \
 		.release = smtp_release, .abandon = smtp_abandon, .close = smtp_close,             \
-		.check = ask                                                                       \
+		.check = ask, .ahead = smtp_ahead                                                  \
 	}
 
 const struct provider_type provider_smtp = SMTP_TYPE("smtp");

@@ -7,8 +7,12 @@
 #include "smtp/resolver.h"
 #include "smtp/session.h"
 #include "smtp/tls.h"
+#include "smtp/transaction.h"
 
 #define SCRATCH_MAX ((size_t)1 << 20) /* a thousand recipients' command lines */
+#define AHEAD 2               /* for each connection: one behind the dot, one to follow that */
+#define PROMPT_US 100000      /* a dot that is answered within is answered promptly … */
+#define PROMPT_FOR_US 1000000 /* … and for so long we count on the next ones to be */
 
 struct list {
 	struct smtp_session *first, *last;
@@ -25,6 +29,10 @@ struct smtp_pool {
 	struct smtp_addresses addresses;
 	int64_t addresses_until; /* CLOCK_MONOTONIC, us */
 	unsigned busy;           /* connections in a row that were greeted with 421 */
+	/* Envelopes for which there is no connection yet, and the last one's place. */
+	struct smtp_envelope *waiting, **waiting_end;
+	int64_t prompt_until; /* CLOCK_MONOTONIC, us */
+	bool one_by_one;      /* the server does not cope with commands behind a dot */
 };
 
 static void list_push(struct list *l, struct smtp_session *s)
@@ -133,18 +141,90 @@ static void on_sweep(struct ev_loop *loop, ev_timer *timer, int events)
 	}
 }
 
-/* The server closed an idle connection just when we began to use it. */
-static bool stale(const struct smtp_session *s, const struct smtp_envelope *e,
-                  const struct smtp_result *r)
+static void wait_in_line(struct smtp_pool *p, struct smtp_envelope *e)
 {
-	if (!s->reused || s->answered || e->restarted)
+	e->next = NULL;
+	*p->waiting_end = e;
+	p->waiting_end = &e->next;
+}
+
+static struct smtp_envelope *take_first(struct smtp_pool *p)
+{
+	struct smtp_envelope *e = p->waiting;
+
+	p->waiting = e->next;
+	if (p->waiting == NULL)
+		p->waiting_end = &p->waiting;
+	return e;
+}
+
+static void leave_line(struct smtp_pool *p, const struct smtp_envelope *e)
+{
+	struct smtp_envelope **at = &p->waiting;
+
+	while (*at != e)
+		at = &(*at)->next;
+	*at = e->next;
+	if (*at == NULL)
+		p->waiting_end = at;
+}
+
+static void begin(struct smtp_pool *p, struct smtp_session *s, struct smtp_envelope *e)
+{
+	list_remove(&p->idle, s);
+	s->idle = false;
+	list_push(&p->working, s);
+	smtp_session_begin(s, e);
+}
+
+/* Those that wait get the connections that there are, and may be. */
+static void serve(struct smtp_pool *p)
+{
+	while (p->waiting != NULL) {
+		if (p->idle.first != NULL)
+			begin(p, p->idle.first, take_first(p));
+		else if (p->working.n < (size_t)p->client.config->connections)
+			open_session(p, take_first(p));
+		else
+			break;
+	}
+}
+
+/* Its connection was closed before it had asked anything that the server could act on, and nothing was
+ * answered that says something about it: it gets a fresh one. */
+static void restart(struct smtp_pool *p, struct smtp_envelope *e)
+{
+	e->restarted = true;
+	open_session(p, e);
+}
+
+/* The server closed an idle connection just when we began to use it. */
+static bool stale(const struct smtp_session *s, const struct smtp_result *r)
+{
+	if (!s->reused || s->answered)
 		return false;
 	return r->end == SMTP_END_LOST || (r->end == SMTP_END_REPLY && r->reply.code == 421);
+}
+
+/* It did not understand what came behind a dot, or has thrown it away. */
+static bool confused(const struct smtp_session *s, const struct smtp_result *r)
+{
+	if (!s->followed || r->reply.code == 421)
+		return false;
+	if (r->end == SMTP_END_REPLY)
+		return r->phase == SMTP_RSET || (r->phase == SMTP_MAIL && r->reply.code == 503);
+	return r->end == SMTP_END_TIMEOUT && !s->answered;
 }
 
 /* What the end tells about the server, beyond this envelope. */
 static void learn(struct smtp_pool *p, const struct smtp_session *s, struct smtp_result *r)
 {
+	int64_t now = clock_mono_us();
+
+	p->prompt_until = 0;
+	if (r->end == SMTP_END_REPLY && r->phase == SMTP_FINAL && r->reply.code / 100 == 2 &&
+	    now - s->released_us < PROMPT_US)
+		p->prompt_until = now + PROMPT_FOR_US;
 	if (s->connected && s->address > 0)
 		prefer_address(p, s);
 	if (r->end == SMTP_END_CONNECT)
@@ -155,22 +235,57 @@ static void learn(struct smtp_pool *p, const struct smtp_session *s, struct smtp
 		p->busy = 0;
 }
 
+static struct smtp_envelope *detach(struct smtp_session *s)
+{
+	struct smtp_envelope *e = s->behind;
+
+	smtp_session_forget(s);
+	return e;
+}
+
 static void on_end(struct smtp_session *s, struct smtp_envelope *e, struct smtp_result *r)
 {
 	struct smtp_pool *p = s->client->data;
+	bool goes_on = s->phase == SMTP_RSET; /* the flags are those of the next one already */
+	bool moves = false;
 
-	list_remove(s->idle ? &p->idle : &p->working, s);
+	if (e != NULL && !e->restarted && !goes_on) {
+		p->one_by_one = p->one_by_one || confused(s, r);
+		moves = stale(s, r) || confused(s, r);
+	}
 	learn(p, s, r);
+	if (!goes_on)
+		list_remove(s->idle ? &p->idle : &p->working, s);
 	if (s->phase == SMTP_IDLE)
 		make_idle(p, s);
-	if (e == NULL)
-		return;
-	if (stale(s, e, r)) {
-		e->restarted = true;
-		open_session(p, e);
-		return;
-	}
-	p->events->on_end(e, r);
+	if (s->behind != NULL)
+		restart(p, detach(s));
+	if (moves)
+		restart(p, e);
+	serve(p);
+	if (e != NULL && !moves)
+		p->events->on_end(e, r);
+}
+
+static struct smtp_envelope *on_next(struct smtp_session *s)
+{
+	struct smtp_pool *p = s->client->data;
+	struct smtp_envelope *e = p->waiting;
+
+	if (e == NULL || p->one_by_one || !smtp_transaction_can_follow(s, e))
+		return NULL;
+	return take_first(p);
+}
+
+static void on_back(struct smtp_session *s, struct smtp_envelope *e)
+{
+	struct smtp_pool *p = s->client->data;
+
+	e->next = p->waiting;
+	if (p->waiting == NULL)
+		p->waiting_end = &e->next;
+	p->waiting = e;
+	serve(p);
 }
 
 static void on_rcpt(struct smtp_session *s, size_t i, const struct smtp_reply *reply)
@@ -198,8 +313,11 @@ struct smtp_pool *smtp_pool_open(struct ev_loop *loop, const struct smtp_config 
 	p->client.on_rcpt = on_rcpt;
 	p->client.on_held = on_held;
 	p->client.on_end = on_end;
+	p->client.next = on_next;
+	p->client.on_back = on_back;
 	p->client.data = p;
 	p->events = events;
+	p->waiting_end = &p->waiting;
 	buf_init(&p->client.scratch, SCRATCH_MAX);
 	ev_init(&p->sweep, on_sweep);
 	p->sweep.data = p;
@@ -238,17 +356,16 @@ void smtp_pool_close(struct smtp_pool *p)
 
 void smtp_pool_send(struct smtp_pool *p, struct smtp_envelope *e)
 {
-	struct smtp_session *s = p->idle.first;
-
 	e->restarted = false;
-	if (s == NULL) {
-		open_session(p, e);
-		return;
-	}
-	list_remove(&p->idle, s);
-	s->idle = false;
-	list_push(&p->working, s);
-	smtp_session_begin(s, e);
+	e->session = NULL;
+	wait_in_line(p, e);
+	serve(p);
+}
+
+size_t smtp_pool_ahead(const struct smtp_pool *p)
+{
+	return clock_mono_us() < p->prompt_until ? AHEAD * (size_t)p->client.config->connections
+	                                         : 0;
 }
 
 void smtp_pool_release(struct smtp_pool *p, struct smtp_envelope *e)
@@ -261,7 +378,18 @@ void smtp_pool_abandon(struct smtp_pool *p, struct smtp_envelope *e)
 {
 	struct smtp_session *s = e->session;
 
+	if (s == NULL) {
+		leave_line(p, e);
+		return;
+	}
+	if (s->behind == e) {
+		smtp_session_forget(s);
+		return;
+	}
 	list_remove(&p->working, s);
+	if (s->behind != NULL)
+		restart(p, detach(s));
 	if (!smtp_session_abandon(s))
 		list_push(&p->working, s);
+	serve(p);
 }

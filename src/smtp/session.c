@@ -15,6 +15,10 @@
 /* Held for longer than this, a server that hangs up is not to blame (Postfix under stress gives a
  * client 10 s). */
 #define HELD_LONG_US 10000000
+/* This part of command_ms an envelope waits behind another's dot, and at least so long; then another
+ * connection may be quicker. */
+#define BEHIND_PART 60
+#define BEHIND_LEAST_MS 500
 
 static void on_event(struct smtp_transport *t);
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events);
@@ -194,6 +198,15 @@ static void say_quit(struct smtp_session *s)
 		return; /* as good as said */
 }
 
+/* The dot was answered, and what went out with it will be. */
+static bool goes_on(const struct smtp_session *s)
+{
+	const struct smtp_transport *t = &s->transport;
+
+	return s->behind != NULL && s->phase == SMTP_FINAL && s->result.end == SMTP_END_REPLY &&
+	       s->result.reply.code != 421 && !s->out_of_step && !t->broken && !t->closed;
+}
+
 /* Acts on what was recorded: the connection is kept or closed, and the pool is told. */
 static void conclude(struct smtp_session *s)
 {
@@ -201,15 +214,17 @@ static void conclude(struct smtp_session *s)
 	struct smtp_result result;
 
 	s->over = s->decided = false;
-	if (reusable(s)) {
+	if (e != NULL)
+		e->session = NULL;
+	s->envelope = NULL;
+	if (goes_on(s)) {
+		smtp_transaction_follow(s);
+	} else if (reusable(s)) {
 		smtp_session_enter(s, SMTP_IDLE, 0);
 	} else {
 		say_quit(s);
 		session_close(s);
 	}
-	s->envelope = NULL;
-	if (e != NULL)
-		e->session = NULL;
 	/* A copy: from here on the session may be given its next envelope. */
 	result = s->result;
 	s->client->on_end(s, e, &result);
@@ -255,10 +270,10 @@ static void parse_replies(struct smtp_session *s)
 		memmove(s->in, s->in + at, s->in_len);
 }
 
-static size_t read_some(struct smtp_session *s, bool *more)
+static size_t read_some(struct smtp_session *s)
 {
 	size_t n = smtp_transport_read(&s->transport, s->in + s->in_len, sizeof(s->in) - s->in_len,
-	                               more);
+	                               &s->unread);
 
 	s->in_len += n;
 	return n;
@@ -266,24 +281,14 @@ static size_t read_some(struct smtp_session *s, bool *more)
 
 static void read_replies(struct smtp_session *s)
 {
-	bool more = true;
-
-	while (more && !s->over && s->phase > SMTP_HANDSHAKE && s->phase != SMTP_CLOSED) {
-		(void)read_some(s, &more);
+	if (s->in_len > 0) /* to what was sent behind a dot */
+		parse_replies(s);
+	while (s->unread && !s->over && s->phase > SMTP_HANDSHAKE && s->phase != SMTP_CLOSED) {
+		(void)read_some(s);
 		parse_replies(s);
 	}
 	if (!s->over && s->phase != SMTP_CLOSED && s->transport.closed)
 		smtp_session_lost(s);
-}
-
-/* Acts when there is something to act on, and frees what was closed. */
-static void settle(struct smtp_session *s)
-{
-	if (s->over)
-		conclude(s);
-	s->busy = false;
-	if (s->phase == SMTP_CLOSED)
-		session_free(s);
 }
 
 /* Goes as far as the connection lets us. */
@@ -297,14 +302,43 @@ static void look(struct smtp_session *s)
 		smtp_transaction_pump(s);
 }
 
+/* Acts when there is something to act on, for as long as there is, and frees what was closed. */
+static void settle(struct smtp_session *s)
+{
+	while (s->over) {
+		conclude(s);
+		if (s->envelope != NULL)
+			look(s); /* what followed may have its replies already */
+	}
+	s->busy = false;
+	if (s->phase == SMTP_CLOSED)
+		session_free(s);
+}
+
 static void on_event(struct smtp_transport *t)
 {
 	struct smtp_session *s = (struct smtp_session *)((char *)t -
 	                                                 offsetof(struct smtp_session, transport));
 
-	s->busy = true;
+	s->busy = s->unread = true;
 	look(s);
 	settle(s);
+}
+
+static long behind_ms(const struct smtp_session *s)
+{
+	long ms = s->client->config->command_ms / BEHIND_PART;
+
+	return ms > BEHIND_LEAST_MS ? ms : BEHIND_LEAST_MS;
+}
+
+/* The server takes its time with the dot: what is behind it may be sent elsewhere meanwhile. */
+static void give_back(struct smtp_session *s)
+{
+	struct smtp_envelope *e = s->behind;
+
+	smtp_session_forget(s);
+	s->client->on_back(s, e);
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
@@ -312,13 +346,15 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 	struct smtp_session *s = timer->data;
 
 	(void)events;
-	s->busy = true;
+	s->busy = s->unread = true;
 	ev_timer_stop(loop, timer);
 	/* Stopped for a while, we may be late ourselves: what was waited for may be there. */
 	look(s);
 	if (!s->over && s->phase != SMTP_CLOSED && !ev_is_active(timer)) {
 		if (s->phase == SMTP_CONNECT)
 			smtp_handshake_next(s, "it does not answer");
+		else if (s->behind != NULL && s->client->config->final_ms > behind_ms(s))
+			give_back(s);
 		else
 			smtp_session_over(s, SMTP_END_TIMEOUT, "no reply in time");
 	}
@@ -350,23 +386,51 @@ void smtp_session_begin(struct smtp_session *s, struct smtp_envelope *e)
 		smtp_transport_wake(&s->transport);
 }
 
+/* An envelope that can go with the dot of this one. */
+static struct smtp_envelope *find_next(struct smtp_session *s)
+{
+	if (!s->caps.pipelining || s->client->next == NULL || s->errors >= MAX_ERRORS ||
+	    s->served >= (unsigned long)s->client->config->per_connection)
+		return NULL;
+	return s->client->next(s);
+}
+
 void smtp_session_release(struct smtp_session *s)
 {
-	bool more;
+	struct buf *out = &s->client->scratch;
+	long ms = s->client->config->final_ms;
 
 	if (s->phase != SMTP_HELD || s->over)
 		return; /* it has just broken, and on_end is on its way */
 	/* A server that has hung up, or said 421, would make an `unknown` of the dot. */
-	if (read_some(s, &more) > 0 || s->transport.closed) {
+	if (read_some(s) > 0 || s->transport.closed) {
 		smtp_session_enter(s, SMTP_HELD, s->client->config->command_ms);
 		smtp_transport_wake(&s->transport);
 		return;
 	}
 	smtp_transport_mark(&s->transport);
 	smtp_session_limit(s, 0);
-	smtp_session_enter(s, SMTP_FINAL, s->client->config->final_ms);
-	if (!smtp_transport_write(&s->transport, ".\r\n", 3))
-		smtp_transport_wake(&s->transport);
+	s->behind = find_next(s);
+	buf_add_str(out, ".\r\n");
+	if (s->behind != NULL) {
+		s->behind->session = s;
+		smtp_transaction_add_behind(s, s->behind);
+		ms = ms < behind_ms(s) ? ms : behind_ms(s);
+	}
+	smtp_session_enter(s, SMTP_FINAL, ms);
+	s->released_us = clock_mono_us();
+	smtp_session_send(s);
+}
+
+void smtp_session_forget(struct smtp_session *s)
+{
+	int64_t waited_ms = (clock_mono_us() - s->released_us) / 1000;
+
+	s->behind->session = NULL;
+	s->behind = NULL;
+	s->out_of_step = true;      /* nobody is left to whom its replies would belong */
+	if (s->phase == SMTP_FINAL) /* the dot still has what it has alone */
+		smtp_session_extend(s, s->client->config->final_ms - waited_ms);
 }
 
 bool smtp_session_abandon(struct smtp_session *s)

@@ -8,28 +8,27 @@
 #define BODY_BYTES_PER_MS 8      /* a server that takes less than 8 KB/s on average is given up */
 #define KEEP_BUFFER (256 * 1024) /* a larger buffer is not kept for the next message */
 
-/* Why it cannot even be tried on this connection. */
-static bool refuse_untried(struct smtp_session *s)
+/* Why it cannot even be tried on this connection; NULL: it can. */
+static const char *refuse_untried(const struct smtp_caps *caps, const struct smtp_envelope *e,
+                                  bool eightbit, enum smtp_end *end)
 {
-	const struct smtp_envelope *e = s->envelope;
-
-	s->eightbit = smtp_envelope_8bit(e);
-	if (!smtp_envelope_valid(e))
-		smtp_session_over(s, SMTP_END_BAD_ADDRESS,
-		                  "an address has a character that no address may have");
-	else if (e->utf8 && !s->caps.smtputf8)
-		smtp_session_over(
-			s, SMTP_END_NO_UTF8,
-			"an address is not ASCII, and the server does not offer SMTPUTF8");
-	else if (s->eightbit && !e->utf8 && !s->caps.eightbitmime)
-		smtp_session_over(s, SMTP_END_NO_8BIT,
-		                  "the message is 8-bit, and the server does not offer 8BITMIME");
-	else if (s->caps.size > 0 && (int64_t)e->message.len > s->caps.size)
-		smtp_session_over(s, SMTP_END_TOO_LARGE,
-		                  "the message is larger than the server takes");
-	else
-		return false;
-	return true;
+	if (!smtp_envelope_valid(e)) {
+		*end = SMTP_END_BAD_ADDRESS;
+		return "an address has a character that no address may have";
+	}
+	if (e->utf8 && !caps->smtputf8) {
+		*end = SMTP_END_NO_UTF8;
+		return "an address is not ASCII, and the server does not offer SMTPUTF8";
+	}
+	if (eightbit && !e->utf8 && !caps->eightbitmime) {
+		*end = SMTP_END_NO_8BIT;
+		return "the message is 8-bit, and the server does not offer 8BITMIME";
+	}
+	if (caps->size > 0 && (int64_t)e->message.len > caps->size) {
+		*end = SMTP_END_TOO_LARGE;
+		return "the message is larger than the server takes";
+	}
+	return NULL;
 }
 
 static void add_mail(struct smtp_session *s)
@@ -57,28 +56,69 @@ static void next_command(struct smtp_session *s, enum smtp_phase phase)
 	smtp_session_send(s);
 }
 
+/* All that goes in one write where PIPELINING is offered. */
+static void add_group(struct buf *out, const struct smtp_envelope *e, const struct smtp_caps *caps,
+                      bool eightbit)
+{
+	smtp_envelope_mail(out, e, caps, eightbit);
+	for (size_t i = 0; i < e->n_to; i++)
+		smtp_envelope_rcpt(out, e, i);
+	buf_add_str(out, "DATA\r\n");
+}
+
+/* An envelope begins. */
+static void count(struct smtp_session *s)
+{
+	s->reused = s->served++ > 0;
+	s->rcpt = s->accepted = 0;
+	s->answered = s->decided = s->followed = false;
+}
+
 void smtp_transaction_start(struct smtp_session *s)
 {
 	struct buf *out = &s->client->scratch;
 	struct smtp_envelope *e = s->envelope;
+	enum smtp_end end;
+	const char *why;
 
-	s->reused = s->served++ > 0;
-	s->rcpt = s->accepted = 0;
-	s->answered = s->decided = false;
-	if (refuse_untried(s))
+	count(s);
+	s->eightbit = smtp_envelope_8bit(e);
+	why = refuse_untried(&s->caps, e, s->eightbit, &end);
+	if (why != NULL) {
+		smtp_session_over(s, end, why);
 		return;
+	}
 	smtp_session_enter(s, s->need_rset ? SMTP_RSET : SMTP_MAIL, s->client->config->command_ms);
 	if (s->need_rset)
 		buf_add_str(out, "RSET\r\n");
-	if (s->caps.pipelining) {
+	if (s->caps.pipelining)
+		add_group(out, e, &s->caps, s->eightbit);
+	else if (!s->need_rset)
 		add_mail(s);
-		for (size_t i = 0; i < e->n_to; i++)
-			smtp_envelope_rcpt(out, e, i);
-		add_data(s);
-	} else if (!s->need_rset) {
-		add_mail(s);
-	}
 	smtp_session_send(s);
+}
+
+bool smtp_transaction_can_follow(const struct smtp_session *s, const struct smtp_envelope *e)
+{
+	enum smtp_end end;
+
+	return refuse_untried(&s->caps, e, smtp_envelope_8bit(e), &end) == NULL;
+}
+
+void smtp_transaction_add_behind(struct smtp_session *s, const struct smtp_envelope *e)
+{
+	buf_add_str(&s->client->scratch, "RSET\r\n");
+	add_group(&s->client->scratch, e, &s->caps, smtp_envelope_8bit(e));
+}
+
+void smtp_transaction_follow(struct smtp_session *s)
+{
+	s->envelope = s->behind;
+	s->behind = NULL;
+	count(s);
+	s->followed = true;
+	smtp_session_limit(s, s->client->config->command_ms * SMTP_COMMAND_LIMIT);
+	smtp_session_enter(s, SMTP_RSET, s->client->config->command_ms);
 }
 
 static void nonsense(struct smtp_session *s)
@@ -189,7 +229,8 @@ static void dot_answered(struct smtp_session *s, const struct smtp_reply *r)
 
 void smtp_transaction_reply(struct smtp_session *s, const struct smtp_reply *r)
 {
-	s->answered = true;
+	/* RSET is about the envelope before. */
+	s->answered = s->answered || s->phase != SMTP_RSET;
 	switch (s->phase) {
 	case SMTP_RSET:
 		rset_answered(s, r);

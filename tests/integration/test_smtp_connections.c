@@ -351,7 +351,8 @@ static void test_many_at_once(void **state)
 			mails[i]->when_ready = i % 2 ? READY_RELEASE : READY_RELEASE_LATER;
 			mail_send(mails[i]);
 		}
-		assert_int_equal(provider_room(rig.provider), 0);
+		if (round == 0) /* later the server is known to be prompt, and some more may wait */
+			assert_int_equal(provider_room(rig.provider), 0);
 		wait_loop_until(rig.loop, all_done, mails, 0);
 		for (int i = 0; i < TOGETHER; i++) {
 			smtp_rig_is(mails[i]->outcome, OUTCOME_SENT, "250");

@@ -359,7 +359,8 @@ static void send_to(const char *host, int port, unsigned n)
 	                             .command_ms = 10000,
 	                             .final_ms = 10000,
 	                             .idle_ms = 10000,
-	                             .per_connection = 1};
+	                             .per_connection = 1,
+	                             .connections = AT_ONCE};
 	const char *to[] = {"ada@example.com"};
 	struct smtp_envelope e[AT_ONCE];
 

@@ -22,7 +22,8 @@
 #define MAX_OPTIONS 16
 
 struct sink {
-	bool fast; /* smtp-sink, else sink.py */
+	bool fast;          /* smtp-sink, else sink.py */
+	const char *offers; /* of sink.py, beyond what aiosmtpd does by itself; NULL: nothing */
 	const char *options[MAX_OPTIONS];
 	size_t n_options;
 	const char *address;
@@ -117,7 +118,7 @@ void sink_run(struct sink *s)
 		return;
 	}
 	s->process = process_start((const char *const[]){python(), "tests/support/sink.py", s->dir,
-	                                                 port, s->address, NULL},
+	                                                 port, s->address, s->offers, NULL},
 	                           NULL);
 	process_wait_line(s->process, "ready ", 0);
 }
@@ -126,6 +127,15 @@ struct sink *sink_start(void)
 {
 	struct sink *s = sink_prepare();
 
+	sink_run(s);
+	return s;
+}
+
+struct sink *sink_start_pipelining(void)
+{
+	struct sink *s = sink_prepare();
+
+	s->offers = "PIPELINING";
 	sink_run(s);
 	return s;
 }

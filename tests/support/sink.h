@@ -28,6 +28,8 @@ struct sink;
 struct sink *sink_start(void) MUST_CHECK;
 /* The same at another address than 127.0.0.1, one of this host's. */
 struct sink *sink_start_at(const char *address) MUST_CHECK;
+/* The same, and it offers PIPELINING, which aiosmtpd does not announce though it can do it. */
+struct sink *sink_start_pipelining(void) MUST_CHECK;
 struct sink *sink_start_fast(const char *const *options) MUST_CHECK;
 /* Reserves a port; nothing listens there until sink_run. */
 struct sink *sink_prepare(void) MUST_CHECK;

@@ -1,6 +1,6 @@
 """A mail server that keeps what it gets and behaves as a recipient's address says. See sink.h.
 
-usage: sink.py DIRECTORY PORT ADDRESS      (PORT 0: any; prints "ready <port>" when it listens)
+usage: sink.py DIRECTORY PORT ADDRESS [OFFER]      (PORT 0: any; prints "ready <port>" when it listens)
 
 DIRECTORY gets:
   taken          one line a message: "<X-Key> <Message-ID> <recipients> <envelope sender>"
@@ -29,8 +29,9 @@ ANSWERS = {
 
 
 class Sink:
-    def __init__(self, directory):
+    def __init__(self, directory, offers):
         self.directory = directory
+        self.offers = offers  # what EHLO is answered beyond aiosmtpd's own
         self.seen = {}  # (address, behaviour) → how often it was met
         self.n = 0
 
@@ -55,6 +56,10 @@ class Sink:
     async def gate(self):
         while not os.path.exists(self.path("go")):
             await asyncio.sleep(POLL_S)
+
+    async def handle_EHLO(self, server, session, envelope, hostname, responses):
+        session.host_name = hostname
+        return responses[:-1] + ["250-" + offer for offer in self.offers] + responses[-1:]
 
     async def handle_RCPT(self, server, session, envelope, address, options):
         self.append("asked", address)
@@ -112,7 +117,7 @@ class Server(SMTP):
 
 
 async def main():
-    sink = Sink(sys.argv[1])
+    sink = Sink(sys.argv[1], sys.argv[4:])
     server = await asyncio.get_running_loop().create_server(
         lambda: Server(sink, enable_SMTPUTF8=True, hostname="sink.example", ident="sink"),
         sys.argv[3],

@@ -1,0 +1,134 @@
+/* Mails whose commands go out with the dot of the mail before: a worker with few connections and many
+ * mails, against servers that we did not write. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "support/fleet.h"
+#include "support/postfix.h"
+#include "support/sink.h"
+#include "support/timelines.h"
+
+#define FOLLOWED "\"from\":\"dot\",\"to\":\"RSET\"" /* in the log: the next mail's turn at once */
+
+/* Everything that waits is sent by one worker. How often a mail's commands went with a dot. */
+static size_t drain(struct fleet *f)
+{
+	struct process *w;
+	size_t followed;
+
+	fleet_set(f, "LOG_LEVEL=debug");
+	fleet_set(f, "LEASE_MS=30000");
+	fleet_set(f, "CIRCUIT_BREAKER_THRESHOLD=1000");
+	w = fleet_run(f, (const char *const[]){"worker", "--drain", NULL}, NULL);
+	assert_int_equal(process_wait(w, 0), 0);
+	followed = process_count_lines(w, FOLLOWED);
+	fleet_end(f, w);
+	print_message("%zu followed a dot\n", followed);
+	return followed;
+}
+
+#define MAILS 200
+
+/* aiosmtpd refuses one here and there, hangs up on others: what becomes of one mail is no matter of its
+ * neighbours'. */
+static void test_neighbours_that_fail(void **state)
+{
+	static const struct {
+		const char *behaviour, *status;
+		size_t unknown; /* lines in its timeline */
+	} ways[] = {
+		{"refuse", "failed", 0},   {"bounce", "failed", 0},    {"busy-1", "sent", 0},
+		{"defer-1", "sent", 0},    {"drop-rcpt-1", "sent", 0}, {"lose-dot-1", "sent", 1},
+		{"drop-dot-1", "sent", 1},
+	};
+	const size_t n_ways = sizeof(ways) / sizeof(ways[0]);
+	struct sink *sink = sink_start_pipelining();
+	struct fleet *f = fleet_start(NULL);
+	char key[32], to[64];
+	struct tally *taken;
+
+	(void)state;
+	fleet_set(f, "PROVIDER_PRIMARY=%s", sink_dsn(sink, "&concurrency=2"));
+	fleet_set(f, "MAX_RETRY_ATTEMPTS=10");
+	for (size_t i = 0; i < MAILS; i++) {
+		snprintf(key, sizeof(key), "b-%zu", i);
+		/* Every fifth is one of them. */
+		snprintf(to, sizeof(to), "%s.x%zu@example.com",
+		         i % 5 ? "fine" : ways[i / 5 % n_ways].behaviour, i);
+		fleet_push_to(f, key, to, "");
+	}
+	assert_true(drain(f) > MAILS / 4);
+	taken = sink_tally(sink);
+	timelines_check_copies(f, taken, "b", MAILS);
+	for (size_t i = 0; i < MAILS; i++) {
+		size_t w = i / 5 % n_ways;
+
+		snprintf(key, sizeof(key), "b-%zu", i);
+		fleet_expect(f, key, "status", i % 5 ? "sent" : ways[w].status);
+		assert_int_equal(timelines_lines(f, key, NULL, "unknown"),
+		                 i % 5 ? 0 : ways[w].unknown);
+		if (i % 5)
+			assert_int_equal(tally_copies(taken, key), 1);
+	}
+	tally_free(taken);
+	fleet_free(f);
+	sink_free(sink);
+}
+
+/* Each arrives once, and with Postfix's own name of it in its status. */
+static void test_postfix_takes_it(void **state)
+{
+	struct postfix *postfix;
+	struct fleet *f;
+	struct tally *taken;
+
+	(void)state;
+	if (!postfix_possible())
+		skip();
+	postfix = postfix_start(NULL);
+	f = fleet_start(NULL);
+	fleet_set(f, "PROVIDER_PRIMARY=smtp://127.0.0.1:%d?tls=none&concurrency=1",
+	          postfix_port(postfix));
+	fleet_push_many(f, NULL, "p", MAILS, "");
+	assert_true(drain(f) > 0);
+	assert_int_equal(timelines_count(f, "p", MAILS).sent, MAILS);
+	assert_int_equal(timelines_count(f, "p", MAILS).lines, MAILS);
+	postfix_wait_total(postfix, MAILS);
+	taken = postfix_tally(postfix);
+	assert_int_equal(tally_total(taken), MAILS);
+	assert_int_equal(tally_keys(taken), MAILS);
+	tally_free(taken);
+	for (int i = 0; i < MAILS; i += MAILS / 4) {
+		char key[32], *id, *message, by[64];
+
+		snprintf(key, sizeof(key), "p-%d", i);
+		id = fleet_field(f, key, "message_id");
+		snprintf(by, sizeof(by), "X-Key: %s", key);
+		message = postfix_message(postfix, by);
+		snprintf(by, sizeof(by), "id %s", id);
+		if (id[0] == '\0' || strstr(message, by) == NULL)
+			fail_msg("\"%s\" is not in %s", by, message);
+		free(id);
+		free(message);
+	}
+	fleet_free(f);
+	postfix_free(postfix);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_neighbours_that_fail),
+		cmocka_unit_test(test_postfix_takes_it),
+	};
+
+	cmocka_set_test_filter(getenv("TEST"));
+	return cmocka_run_group_tests_name("behind", tests, NULL, NULL);
+}
