@@ -17,6 +17,7 @@ void *mem_realloc(void *p, size_t size) MUST_CHECK;
 char *mem_strdup(const char *s) MUST_CHECK;             /* s may be NULL: then NULL */
 char *mem_strndup(const char *s, size_t n) MUST_CHECK;  /* copies exactly n bytes and adds a NUL */
 char *mem_printf(const char *format, ...) PRINTF_LIKE(1, 2) MUST_CHECK;
+char *mem_concat(const char *first, ...) SENTINEL MUST_CHECK; /* all up to a NULL, one after the other */
 void *mem_try(size_t size) MUST_CHECK;                  /* NULL when there is none */
 void mem_free(void *p);                                 /* NULL is fine */
 void mem_wipe(void *p, size_t size);                    /* overwrites a secret; not optimised away */

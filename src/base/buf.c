@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/number.h"
 #include "base/utf8.h"
 
 #define BUF_FIRST_SIZE 64
@@ -57,17 +58,9 @@ void buf_add_char(struct buf *b, char c)
 
 void buf_add_int(struct buf *b, int64_t n)
 {
-	char digits[24]; /* 20 characters at most; from the last one on */
-	char *at = digits + sizeof(digits);
-	uint64_t left = n < 0 ? -(uint64_t)n : (uint64_t)n;
+	char digits[NUMBER_MAX], *end = digits + sizeof(digits), *begin = number_before(end, n);
 
-	do {
-		*--at = (char)('0' + left % 10);
-		left /= 10;
-	} while (left > 0);
-	if (n < 0)
-		*--at = '-';
-	buf_add(b, at, (size_t)(digits + sizeof(digits) - at));
+	buf_add(b, begin, (size_t)(end - begin));
 }
 
 void buf_addf(struct buf *b, const char *format, ...)

@@ -75,6 +75,28 @@ char *mem_strdup(const char *s)
 	return s == NULL ? NULL : mem_strndup(s, strlen(s));
 }
 
+char *mem_concat(const char *first, ...)
+{
+	size_t n = 0;
+	char *text, *at;
+	va_list parts;
+
+	va_start(parts, first);
+	for (const char *p = first; p != NULL; p = va_arg(parts, const char *))
+		n += strlen(p);
+	va_end(parts);
+	text = at = mem_alloc(n + 1);
+	va_start(parts, first);
+	for (const char *p = first; p != NULL; p = va_arg(parts, const char *)) {
+		n = strlen(p);
+		memcpy(at, p, n);
+		at += n;
+	}
+	va_end(parts);
+	*at = '\0';
+	return text;
+}
+
 char *mem_printf(const char *format, ...)
 {
 	va_list args;

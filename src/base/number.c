@@ -86,3 +86,16 @@ bool number_duration(const char *text, int64_t *ms)
 	}
 	return false;
 }
+
+char *number_before(char *end, int64_t n)
+{
+	uint64_t left = n < 0 ? -(uint64_t)n : (uint64_t)n;
+
+	do {
+		*--end = (char)('0' + left % 10);
+		left /= 10;
+	} while (left > 0);
+	if (n < 0)
+		*--end = '-';
+	return end;
+}

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/line.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
@@ -383,7 +384,8 @@ static void add_ids(struct command *c, size_t n)
 	char id[TASK_ID_LEN + 1];
 
 	for (size_t i = 0; i < n; i++) {
-		snprintf(id, sizeof(id), "%016llx", (unsigned long long)random_u64());
+		struct line l = line_begin(id, sizeof(id));
+		line_add_hex(&l, random_u64());
 		command_arg(c, id, TASK_ID_LEN);
 	}
 }

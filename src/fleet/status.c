@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/line.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "fleet/gate.h"
@@ -124,7 +125,7 @@ static void verdict_read(struct task *t, const char *text, const char *rest)
 	}
 	if (!rest)
 		rest = text[len] == ' ' ? text + len + 1 : "";
-	snprintf(t->verdict_text, sizeof(t->verdict_text), "%s", rest);
+	line_copy(t->verdict_text, sizeof(t->verdict_text), rest);
 	if (t->verdict == VERDICT_RIVAL) {
 		mem_free(t->rival);
 		t->rival = mem_strdup(rest);

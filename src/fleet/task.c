@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/failpoint.h"
+#include "base/line.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "fleet/attempt.h"
@@ -77,8 +78,8 @@ struct task *task_new(struct worker *w, struct queue *q, const char *id, int64_t
 	t->kind = kind;
 	t->token = token;
 	t->claimed_at = clock_boot_us();
-	snprintf(t->id, sizeof(t->id), "%s", id);
-	t->owner = mem_printf("%s#%s", q->keys.list, t->id);
+	line_copy(t->id, sizeof(t->id), id);
+	t->owner = mem_concat(q->keys.list, "#", id, NULL);
 	return t;
 }
 

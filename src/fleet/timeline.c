@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/line.h"
 #include "fleet/gate.h"
 
 #define TIMELINE_MAX_FIELDS 16
@@ -28,11 +29,18 @@ static const char *task_provider(const struct task *t)
 void timeline_line(char out[TIMELINE_MAX_LINE + 1], const struct task *t)
 {
 	char whole[2 * TIMELINE_MAX_LINE + OUTCOME_MAX_TEXT + OUTCOME_MAX_CODE];
+	struct line l = line_begin(whole, sizeof(whole));
 	size_t n;
 
-	snprintf(whole, sizeof(whole), "%.*s %s %s %lldms%s%s", TIMELINE_MAX_LINE, task_provider(t),
-	         outcome_name(t->outcome.kind), t->outcome.code, (long long)(t->took_us / 1000),
-	         t->outcome.text[0] != '\0' ? " " : "", t->outcome.text);
+	line_add(&l, task_provider(t));
+	line_add(&l, " ");
+	line_add(&l, outcome_name(t->outcome.kind));
+	line_add(&l, " ");
+	line_add(&l, t->outcome.code);
+	line_add(&l, " ");
+	line_add_int(&l, t->took_us / 1000);
+	line_add(&l, t->outcome.text[0] != '\0' ? "ms " : "ms");
+	line_add(&l, t->outcome.text);
 	n = timeline_cut(whole, TIMELINE_MAX_LINE);
 	memcpy(out, whole, n);
 	out[n] = '\0';

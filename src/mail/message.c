@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/line.h"
 #include "base/timestamp.h"
 #include "mail/body.h"
 #include "mail/digest.h"
@@ -60,6 +61,7 @@ void message_id(char out[MESSAGE_MAX_ID], const char *key, const struct job *job
 {
 	unsigned char sum[DIGEST_SIZE];
 	char name[ID_CHARS + 2];
+	struct line l;
 
 	digest_begin();
 	digest_add_field(key, strlen(key));
@@ -67,8 +69,12 @@ void message_id(char out[MESSAGE_MAX_ID], const char *key, const struct job *job
 	digest_end(sum);
 	digest_base32(name, sum, ID_BYTES);
 	name[ID_CHARS] = '\0';
-	g_snprintf(out, MESSAGE_MAX_ID, "<%s@%s>", name,
-	           fitting_domain(address_domain(&job->from)));
+	l = line_begin(out, MESSAGE_MAX_ID);
+	line_add(&l, "<");
+	line_add(&l, name);
+	line_add(&l, "@");
+	line_add(&l, fitting_domain(address_domain(&job->from)));
+	line_add(&l, ">");
 }
 
 /* --- header ----------------------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/line.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/number.h"
@@ -174,7 +175,7 @@ static void set_recipients(struct delivery *d, enum rcpt_state state, const char
 		if (r->state != RCPT_PENDING && r->state != RCPT_DEFERRED)
 			continue;
 		r->state = state;
-		snprintf(r->code, sizeof(r->code), "%s", code);
+		line_copy(r->code, sizeof(r->code), code);
 	}
 }
 
@@ -193,12 +194,14 @@ static void reply(struct mail *m)
 	struct mock *mock = m->mock;
 	struct delivery *d = m->delivery;
 	struct outcome o;
+	struct line l;
 
 	outcome_set(&o, m->fate, words[m->fate].code, words[m->fate].text);
 	if (m->fate == OUTCOME_SENT) {
 		mock->taken++;
-		snprintf(o.message_id, sizeof(o.message_id), "mock-%llu",
-		         (unsigned long long)mock->taken);
+		l = line_begin(o.message_id, sizeof(o.message_id));
+		line_add(&l, "mock-");
+		line_add_int(&l, (int64_t)mock->taken);
 		set_recipients(d, RCPT_ACCEPTED, o.code);
 		if (mock->record >= 0)
 			record(mock, d);

@@ -69,7 +69,7 @@ char *queue_keys_sent(const struct queue_keys *k, const char *id)
 
 char *keys_status(const char *prefix, const char *key)
 {
-	return mem_printf("%s:status:%s", prefix, key);
+	return mem_concat(prefix, ":status:", key, NULL);
 }
 
 char *keys_provider(const char *prefix, const char *name)

@@ -152,6 +152,12 @@ static void test_strings(void **state)
 	s = mem_printf("%s-%d", "x", 12);
 	assert_string_equal(s, "x-12");
 	mem_free(s);
+	s = mem_concat("", "mail", ":", "", "key", NULL);
+	assert_string_equal(s, "mail:key");
+	mem_free(s);
+	s = mem_concat("alone", NULL);
+	assert_string_equal(s, "alone");
+	mem_free(s);
 }
 
 static void test_wipe_overwrites(void **state)
