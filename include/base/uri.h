@@ -48,4 +48,7 @@ bool uri_is_address(const char *host);
 /* The first parameter that nobody asked for, or NULL. */
 const char *uri_unused(const struct uri *u);
 
+/* Whether a host, by its name or as an address, is this machine. */
+bool uri_is_loopback(const char *host);
+
 #endif

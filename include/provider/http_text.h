@@ -19,6 +19,12 @@ void http_text_mailbox_ascii(struct buf *out, const struct address *a);
 /* Appends the value of a header that the job gives: ASCII as it is, else with encoded words. */
 void http_text_header(struct buf *out, const char *value);
 
+/* All headers that the job gives, in JSON: calls add for each, jsonw_pair for members of an object. */
+void http_text_headers(struct buf *b, const struct job *job,
+                       void (*add)(struct buf *b, const char *name, const char *value));
+/* Adds {"Name": …, "Value": …} to an array, as SES and Postmark want them. */
+void http_text_named(struct buf *b, const char *name, const char *value);
+
 /* An attachment's name; an inline part without one is called by its content id. Never "". */
 const char *http_text_file_name(const struct job_attachment *a);
 

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/sigpipe.h"
+#include "base/uri.h"
 #include "fleet/tracer.h"
 #include "mail/message.h"
 
@@ -94,15 +95,9 @@ static void api_unwatch(struct api *api)
 	ev_signal_stop(api->loop, &api->on_int);
 }
 
-static bool is_loopback(const char *host)
-{
-	return strcmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 ||
-	       strcmp(host, "::1") == 0;
-}
-
 const char *api_host(const struct options *o, bool protected)
 {
-	return protected || is_loopback(o->api_host) ? o->api_host : LOOPBACK;
+	return protected || uri_is_loopback(o->api_host) ? o->api_host : LOOPBACK;
 }
 
 /* Both NULL: no TLS. */

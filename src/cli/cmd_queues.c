@@ -92,12 +92,13 @@ static int switch_one(struct args *a, struct sync *s, enum control_kind kind, co
 
 static int switch_all(struct args *a, struct sync *s, bool pause)
 {
-	struct buf json, *list = args_has(a, "json") ? &json : NULL;
+	struct buf json, *list;
 	const char *provider;
 	int code = CMD_OK;
 	size_t at = 0;
 
 	buf_init(&json, JSONOUT_MAX);
+	list = args_has(a, "json") ? &json : NULL;
 	jsonw_open(&json, '[');
 	for (size_t i = 1; i < a->n_words && code == CMD_OK; i++)
 		code = switch_one(a, s, CONTROL_QUEUE, a->words[i], pause, list);

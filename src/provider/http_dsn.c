@@ -1,24 +1,10 @@
 #include "provider/http_dsn.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <string.h>
 
 #include "base/mem.h"
 
 #define MAX_BASE 1024
-
-static bool is_loopback(const char *host)
-{
-	struct in6_addr v6;
-	struct in_addr v4;
-
-	if (strcmp(host, "localhost") == 0)
-		return true;
-	if (inet_pton(AF_INET, host, &v4) == 1)
-		return ntohl(v4.s_addr) >> 24 == 127;
-	return inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
-}
 
 bool http_dsn_either(struct uri *dsn, const char *name, const char *no, const char *yes_word,
                      bool *yes, struct error *err)
@@ -64,7 +50,7 @@ static bool read_endpoint(struct http_dsn *d, const char *text, bool insecure, s
 	else if (uri.user[0] != '\0' || uri.password[0] != '\0' || uri.n_params > 0)
 		ok = error_set(err, "endpoint is a host and perhaps a path; credentials and "
 		                    "parameters belong into the DSN itself");
-	else if (d->clear_text && !insecure && !is_loopback(uri.host))
+	else if (d->clear_text && !insecure && !uri_is_loopback(uri.host))
 		ok = error_set(err, "endpoint would send the credentials in clear text; "
 		                    "auth_insecure=1 allows that");
 	uri_free(&uri);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/jsonw.h"
 #include "mail/encoded_word.h"
 #include "mail/header.h"
 #include "mail/text.h"
@@ -94,6 +95,29 @@ void http_text_header(struct buf *out, const char *value)
 	header_add_value(&lines, "X", value);
 	add_unfolded(out, &lines, 2 + strspn(buf_str(&lines) + 2, " \r\n"));
 	buf_free(&lines);
+}
+
+void http_text_headers(struct buf *b, const struct job *job,
+                       void (*add)(struct buf *b, const char *name, const char *value))
+{
+	struct buf value;
+
+	buf_init(&value, (size_t)JOB_MAX_HEADER_VALUE * 4);
+	for (size_t i = 0; i < job->n_headers; i++) {
+		buf_clear(&value);
+		http_text_header(&value, job->headers[i].value);
+		add(b, job->headers[i].name, buf_str(&value));
+		b->failed |= !buf_ok(&value);
+	}
+	buf_free(&value);
+}
+
+void http_text_named(struct buf *b, const char *name, const char *value)
+{
+	jsonw_open(b, '{');
+	jsonw_pair(b, "Name", name);
+	jsonw_pair(b, "Value", value);
+	jsonw_close(b, '}');
 }
 
 const char *http_text_file_name(const struct job_attachment *a)

@@ -68,31 +68,14 @@ static void add_bodies(struct buf *b, const struct job *job)
 		jsonw_pair(b, job->text != NULL ? "TextBody" : "HtmlBody", "\n");
 }
 
-static void add_header(struct buf *b, const char *name, const char *value)
-{
-	jsonw_open(b, '{');
-	jsonw_pair(b, "Name", name);
-	jsonw_pair(b, "Value", value);
-	jsonw_close(b, '}');
-}
-
 static void add_headers(struct buf *b, const struct job *job, const char *message_id)
 {
-	struct buf value;
-
-	buf_init(&value, (size_t)JOB_MAX_HEADER_VALUE * 4);
 	jsonw_key(b, "Headers");
 	jsonw_open(b, '[');
-	add_header(b, "Message-ID", message_id);
-	add_header(b, "X-PM-KeepID", "true");
-	for (size_t i = 0; i < job->n_headers; i++) {
-		buf_clear(&value);
-		http_text_header(&value, job->headers[i].value);
-		add_header(b, job->headers[i].name, buf_str(&value));
-		b->failed |= !buf_ok(&value);
-	}
+	http_text_named(b, "Message-ID", message_id);
+	http_text_named(b, "X-PM-KeepID", "true");
+	http_text_headers(b, job, http_text_named);
 	jsonw_close(b, ']');
-	buf_free(&value);
 }
 
 static void add_attachments(struct buf *b, const struct job *job)

@@ -64,21 +64,12 @@ static void add_bodies(struct buf *b, const struct job *job)
 
 static void add_headers(struct buf *b, const struct job *job)
 {
-	struct buf value;
-
 	if (job->n_headers == 0)
 		return;
-	buf_init(&value, (size_t)JOB_MAX_HEADER_VALUE * 4);
 	jsonw_key(b, "headers");
 	jsonw_open(b, '{');
-	for (size_t i = 0; i < job->n_headers; i++) {
-		buf_clear(&value);
-		http_text_header(&value, job->headers[i].value);
-		jsonw_pair(b, job->headers[i].name, buf_str(&value));
-		b->failed |= !buf_ok(&value);
-	}
+	http_text_headers(b, job, jsonw_pair);
 	jsonw_close(b, '}');
-	buf_free(&value);
 }
 
 /* An attachment whose name contradicts its type is dropped there in silence, so that a type that

@@ -136,20 +136,11 @@ static void add_contents(struct buf *b, const struct job *job)
 
 static void add_headers(struct buf *b, const struct job *job, const char *message_id)
 {
-	struct buf value;
-
-	buf_init(&value, (size_t)JOB_MAX_HEADER_VALUE * 4);
 	jsonw_key(b, "headers");
 	jsonw_open(b, '{');
 	jsonw_pair(b, "Message-ID", message_id);
-	for (size_t i = 0; i < job->n_headers; i++) {
-		buf_clear(&value);
-		http_text_header(&value, job->headers[i].value);
-		jsonw_pair(b, job->headers[i].name, buf_str(&value));
-		b->failed |= !buf_ok(&value);
-	}
+	http_text_headers(b, job, jsonw_pair);
 	jsonw_close(b, '}');
-	buf_free(&value);
 }
 
 static void add_attachments(struct buf *b, const struct job *job)

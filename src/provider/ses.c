@@ -99,31 +99,14 @@ static void add_text(struct buf *b, const char *name, const char *text, size_t n
 	jsonw_close(b, '}');
 }
 
-static void add_named(struct buf *b, const char *name, const char *value)
-{
-	jsonw_open(b, '{');
-	jsonw_pair(b, "Name", name);
-	jsonw_pair(b, "Value", value);
-	jsonw_close(b, '}');
-}
-
 static void add_headers(struct buf *b, const struct job *job)
 {
-	struct buf value;
-
 	if (job->n_headers == 0)
 		return;
-	buf_init(&value, (size_t)JOB_MAX_HEADER_VALUE * 4);
 	jsonw_key(b, "Headers");
 	jsonw_open(b, '[');
-	for (size_t i = 0; i < job->n_headers; i++) {
-		buf_clear(&value);
-		http_text_header(&value, job->headers[i].value);
-		add_named(b, job->headers[i].name, buf_str(&value));
-		b->failed |= !buf_ok(&value);
-	}
+	http_text_headers(b, job, http_text_named);
 	jsonw_close(b, ']');
-	buf_free(&value);
 }
 
 static void add_attachments(struct buf *b, const struct job *job)
@@ -174,9 +157,9 @@ static void add_tags(struct buf *b, const struct job *job)
 	jsonw_key(b, "EmailTags");
 	jsonw_open(b, '[');
 	for (size_t i = 0; i < job->n_tags; i++)
-		add_named(b, http_text_tag_name(name, i), job->tags[i]);
+		http_text_named(b, http_text_tag_name(name, i), job->tags[i]);
 	for (size_t i = 0; i < job->n_metadata; i++)
-		add_named(b, job->metadata[i].name, job->metadata[i].value);
+		http_text_named(b, job->metadata[i].name, job->metadata[i].value);
 	jsonw_close(b, ']');
 }
 

@@ -1,7 +1,5 @@
 #include "provider/smtp_dsn.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -55,18 +53,6 @@ static bool read_flag(struct uri *dsn, const char *name, bool *out, struct error
 		return false;
 	*out = given != 0;
 	return true;
-}
-
-static bool is_loopback(const char *host)
-{
-	struct in6_addr v6;
-	struct in_addr v4;
-
-	if (strcmp(host, "localhost") == 0)
-		return true;
-	if (inet_pton(AF_INET, host, &v4) == 1)
-		return ntohl(v4.s_addr) >> 24 == 127;
-	return inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
 bool smtp_dsn_ehlo_valid(const char *name)
@@ -126,7 +112,8 @@ static bool read_tls(struct smtp_config *c, struct uri *dsn, bool credentials, s
 	const char *ca_file = uri_param(dsn, "tls_ca");
 	int mode = SMTP_TLS_PREFER;
 
-	if (credentials || c->implicit_tls || (c->port == PORT_SUBMISSION && !is_loopback(c->host)))
+	if (credentials || c->implicit_tls ||
+	    (c->port == PORT_SUBMISSION && !uri_is_loopback(c->host)))
 		mode = SMTP_TLS_REQUIRE;
 	if (!read_word(dsn, "tls", words, &mode, err))
 		return false;

@@ -252,6 +252,19 @@ static void test_durations(void **state)
 	assert_true(uri_param_ms(&u, "none", 0, 1, &ms, &err));
 }
 
+static void test_this_machine(void **state)
+{
+	static const char *const here[] = {"localhost", "127.0.0.1", "127.255.0.9", "::1"};
+	static const char *const elsewhere[] = {"",    "127.example.org", "128.0.0.1",
+	                                        "::2", "::ffff:10.0.0.1", "localhost.example.org"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(here) / sizeof(here[0]); i++)
+		assert_true(uri_is_loopback(here[i]));
+	for (size_t i = 0; i < sizeof(elsewhere) / sizeof(elsewhere[0]); i++)
+		assert_false(uri_is_loopback(elsewhere[i]));
+}
+
 #define TEST(NAME) cmocka_unit_test_teardown(NAME, teardown)
 
 int main(void)
@@ -270,6 +283,7 @@ int main(void)
 		TEST(test_unused_parameters_are_found),
 		TEST(test_int_parameters),
 		TEST(test_durations),
+		TEST(test_this_machine),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
