@@ -1,4 +1,4 @@
-/* What is counted, and where it is shown: /metrics of the API and of workers, /providers/stats. */
+/* What is counted, and where it is shown: /metrics of the API, /providers/stats. (Of workers: test_worker_page.c) */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -11,99 +11,39 @@
 #include <cmocka.h>
 
 #include "support/api.h"
-#include "support/port.h"
+#include "support/scrape.h"
 #include "support/smtp_sink.h"
 #include "support/timelines.h"
 #include "support/tmpdir.h"
 #include "support/wait.h"
 
-#define Q "queue=\"" FLEET_QUEUE "\""
-#define MAILS(STATUS) "postrider_mails_total{" Q ",status=\"" STATUS "\"}"
 #define ATTEMPTS(PROVIDER, OUTCOME)                                                                \
 	"postrider_attempts_total{provider=\"" PROVIDER "\",outcome=\"" OUTCOME "\"}"
-#define LETTERS(REASON) "postrider_dead_letters_total{" Q ",reason=\"" REASON "\"}"
+#define LETTERS(REASON) "postrider_dead_letters_total{" SCRAPE_QUEUE ",reason=\"" REASON "\"}"
 
-/* ---- pages ----------------------------------------------------------------------------------- */
-
-static char *scrape(const struct api_process *a)
-{
-	struct answer *r = api_get(a, "/metrics");
-	char *page, *type = answer_header(r, "Content-Type");
-
-	answer_status(r, 200);
-	assert_string_equal(type, "text/plain; version=0.0.4; charset=utf-8");
-	page = strdup(r->body);
-	free(type);
-	answer_free(r);
-	return page;
-}
-
-/* The value of a sample, to the letter of its name and labels; -1: it is not there. */
-static double sample(const char *page, const char *name)
-{
-	size_t n = strlen(name);
-
-	for (const char *at = strstr(page, name); at; at = strstr(at + 1, name)) {
-		if ((at == page || at[-1] == '\n') && at[n] == ' ')
-			return strtod(at + n + 1, NULL);
-	}
-	return -1;
-}
-
-#define expect(PAGE, NAME, VALUE) expect_at(__FILE__, __LINE__, (PAGE), (NAME), (double)(VALUE))
-static void expect_at(const char *file, int line, const char *page, const char *name, double value)
-{
-	double got = sample(page, name);
-
-	if (got < value - 1e-9 || got > value + 1e-9)
-		fail_msg("%s:%d: %s is %g, not %g", file, line, name, got, value);
-}
-
-struct awaited {
+struct settled {
 	const struct api_process *api;
-	const char *name;
-	double value;
+	double n;
 };
-
-static bool shows(void *arg)
-{
-	const struct awaited *a = arg;
-	char *page = scrape(a->api);
-	bool so = sample(page, a->name) >= a->value;
-
-	free(page);
-	return so;
-}
 
 /* So many mails are settled, whatever became of them; and no more. */
 static bool all_shown(void *arg)
 {
-	const struct awaited *a = arg;
+	const struct settled *a = arg;
 	char *page = scrape(a->api);
-	double shown = sample(page, MAILS("sent")) + sample(page, MAILS("failed")) +
-	               sample(page, MAILS("held"));
+	double shown = scrape_sample(page, SCRAPE_MAILS("sent")) +
+	               scrape_sample(page, SCRAPE_MAILS("failed")) +
+	               scrape_sample(page, SCRAPE_MAILS("held"));
 
 	free(page);
-	assert_true(shown <= a->value);
-	return shown >= a->value;
+	assert_true(shown <= a->n);
+	return shown >= a->n;
 }
 
 static bool never(void *arg)
 {
 	(void)arg;
 	return false;
-}
-
-/* Workers tell what they have counted once a second. */
-static void wait_shown(const struct api_process *api, const char *name, double value)
-{
-	struct awaited a = {api, name, value};
-
-	if (wait_for(NULL, shows, &a, 0))
-		return;
-	char *page = scrape(api);
-	print_error("%s\n", page);
-	fail_msg("waited in vain for %s to be %g", name, value);
 }
 
 /* ---- the numbers ----------------------------------------------------------------------------- */
@@ -170,10 +110,10 @@ static void test_numbers_are_those_of_the_statuses(void **state)
 	fleet_push(f, "m-1", ",\"html\":\"other\""); /* a conflict */
 	fleet_wait_settled(f, NULL);
 	/* The two that are no mails of ours are dead letters with a status, too. */
-	wait_shown(&api, "postrider_duplicates_total{" Q "}", 1);
-	wait_shown(&api, LETTERS("invalid"), 1);
-	wait_shown(&api, LETTERS("conflict"), 1);
-	wait_until(all_shown, &((struct awaited){&api, NULL, FIRST + 2}), 0);
+	scrape_wait(&api, "postrider_duplicates_total{" SCRAPE_QUEUE "}", 1);
+	scrape_wait(&api, LETTERS("invalid"), 1);
+	scrape_wait(&api, LETTERS("conflict"), 1);
+	wait_until(all_shown, &((struct settled){&api, FIRST + 2}), 0);
 	process_kill(one);
 	push(f, FIRST, FIRST + SECOND);
 	fleet_wait_settled(f, NULL);
@@ -186,28 +126,30 @@ static void test_numbers_are_those_of_the_statuses(void **state)
 	page = scrape(&api);
 	assert_int_equal(t.sent + t.failed + t.held, FIRST + SECOND);
 	assert_true(t.sent > 0 && t.retries[0] > 0 && t.unknowns[0] > 0 && t.lines[1] > 0);
-	expect(page, MAILS("sent"), t.sent);
-	expect(page, MAILS("failed"), t.failed + 2);
-	expect(page, MAILS("held"), t.held);
-	expect(page, MAILS("cancelled"), 0);
-	expect(page, ATTEMPTS("primary", "sent"), t.sent_lines[0]);
-	expect(page, ATTEMPTS("primary", "retry"), t.retries[0]);
-	expect(page, ATTEMPTS("primary", "rejected"), t.rejects[0]);
-	expect(page, ATTEMPTS("primary", "unknown"), t.unknowns[0]);
-	expect(page, ATTEMPTS("secondary", "sent"), t.sent_lines[1]);
-	expect(page, ATTEMPTS("secondary", "retry"), t.retries[1]);
-	expect(page, "postrider_provider_call_duration_seconds_count{provider=\"primary\"}",
-	       t.lines[0]);
-	expect(page, "postrider_provider_call_duration_seconds_count{provider=\"secondary\"}",
-	       t.lines[1]);
-	expect(page, "postrider_queue_wait_seconds_count{" Q "}", t.lines[0] + t.lines[1]);
-	expect(page, "postrider_mail_duration_seconds_count{" Q "}", t.sent);
-	expect(page, LETTERS("invalid"), 1);
-	expect(page, LETTERS("conflict"), 1);
-	expect(page, "postrider_queue_dead{" Q "}", fleet_dead_count(f, NULL));
-	expect(page, "postrider_queue_depth{" Q "}", 0);
-	expect(page, "postrider_queue_in_flight{" Q "}", 0);
-	expect(page, "postrider_adoptions_total{" Q "}", 0);
+	scrape_expect(page, SCRAPE_MAILS("sent"), t.sent);
+	scrape_expect(page, SCRAPE_MAILS("failed"), t.failed + 2);
+	scrape_expect(page, SCRAPE_MAILS("held"), t.held);
+	scrape_expect(page, SCRAPE_MAILS("cancelled"), 0);
+	scrape_expect(page, ATTEMPTS("primary", "sent"), t.sent_lines[0]);
+	scrape_expect(page, ATTEMPTS("primary", "retry"), t.retries[0]);
+	scrape_expect(page, ATTEMPTS("primary", "rejected"), t.rejects[0]);
+	scrape_expect(page, ATTEMPTS("primary", "unknown"), t.unknowns[0]);
+	scrape_expect(page, ATTEMPTS("secondary", "sent"), t.sent_lines[1]);
+	scrape_expect(page, ATTEMPTS("secondary", "retry"), t.retries[1]);
+	scrape_expect(page, "postrider_provider_call_duration_seconds_count{provider=\"primary\"}",
+	              t.lines[0]);
+	scrape_expect(page,
+	              "postrider_provider_call_duration_seconds_count{provider=\"secondary\"}",
+	              t.lines[1]);
+	scrape_expect(page, "postrider_queue_wait_seconds_count{" SCRAPE_QUEUE "}",
+	              t.lines[0] + t.lines[1]);
+	scrape_expect(page, "postrider_mail_duration_seconds_count{" SCRAPE_QUEUE "}", t.sent);
+	scrape_expect(page, LETTERS("invalid"), 1);
+	scrape_expect(page, LETTERS("conflict"), 1);
+	scrape_expect(page, "postrider_queue_dead{" SCRAPE_QUEUE "}", fleet_dead_count(f, NULL));
+	scrape_expect(page, "postrider_queue_depth{" SCRAPE_QUEUE "}", 0);
+	scrape_expect(page, "postrider_queue_in_flight{" SCRAPE_QUEUE "}", 0);
+	scrape_expect(page, "postrider_adoptions_total{" SCRAPE_QUEUE "}", 0);
 	free(page);
 	fleet_free(f);
 }
@@ -228,7 +170,7 @@ static void test_what_a_dead_worker_leaves(void **state)
 	fleet_push(f, "left", "");
 	fleet_wait_status(f, "left", "sending");
 	page = scrape(&api);
-	expect(page, "postrider_queue_in_flight{" Q "}", 1);
+	scrape_expect(page, "postrider_queue_in_flight{" SCRAPE_QUEUE "}", 1);
 	free(page);
 	process_kill(w);
 	fleet_set(f, "PROVIDER_PRIMARY=mock://");
@@ -237,12 +179,14 @@ static void test_what_a_dead_worker_leaves(void **state)
 	fleet_wait_settled(f, NULL);
 	fleet_stop(f, w);
 	page = scrape(&api);
-	expect(page, "postrider_adoptions_total{" Q "}", 1);
-	expect(page, ATTEMPTS("primary", "unknown"), 1);
-	expect(page, "postrider_provider_call_duration_seconds_count{provider=\"primary\"}", 0);
-	expect(page, MAILS("held"), 1);
-	expect(page, LETTERS("unknown"), 1);
-	expect(page, "postrider_provider_mails_total{provider=\"primary\",status=\"held\"}", 1);
+	scrape_expect(page, "postrider_adoptions_total{" SCRAPE_QUEUE "}", 1);
+	scrape_expect(page, ATTEMPTS("primary", "unknown"), 1);
+	scrape_expect(page, "postrider_provider_call_duration_seconds_count{provider=\"primary\"}",
+	              0);
+	scrape_expect(page, SCRAPE_MAILS("held"), 1);
+	scrape_expect(page, LETTERS("unknown"), 1);
+	scrape_expect(page, "postrider_provider_mails_total{provider=\"primary\",status=\"held\"}",
+	              1);
 	free(page);
 	fleet_free(f);
 }
@@ -270,12 +214,14 @@ static void test_the_wait_of_an_accepted_mail(void **state)
 	fleet_wait_settled(f, NULL);
 	fleet_stop(f, w);
 	page = scrape(&api);
-	assert_true(sample(page, "postrider_queue_wait_seconds_sum{" Q "}") * 1000 >=
+	assert_true(scrape_sample(page, "postrider_queue_wait_seconds_sum{" SCRAPE_QUEUE "}") *
+	                    1000 >=
 	            (double)(began - pushed) - 1);
-	assert_true(sample(page, "postrider_mail_duration_seconds_sum{" Q "}") * 1000 >=
+	assert_true(scrape_sample(page, "postrider_mail_duration_seconds_sum{" SCRAPE_QUEUE "}") *
+	                    1000 >=
 	            (double)(began - pushed) - 1);
-	expect(page, "postrider_queue_wait_seconds_bucket{" Q ",le=\"0.25\"}", 0);
-	expect(page, "postrider_queue_wait_seconds_bucket{" Q ",le=\"+Inf\"}", 1);
+	scrape_expect(page, "postrider_queue_wait_seconds_bucket{" SCRAPE_QUEUE ",le=\"0.25\"}", 0);
+	scrape_expect(page, "postrider_queue_wait_seconds_bucket{" SCRAPE_QUEUE ",le=\"+Inf\"}", 1);
 	free(page);
 	fleet_free(f);
 }
@@ -299,26 +245,26 @@ static void test_gauges(void **state)
 	api = api_start(f, NULL);
 	fleet_push(f, "one", "");
 	page = scrape(&api);
-	expect(page, "postrider_queue_depth{" Q "}", 1);
-	expect(page, "postrider_workers", 0);
-	expect(page, ATTEMPTS("primary", "sent"), 0); /* configured: there from the start */
+	scrape_expect(page, "postrider_queue_depth{" SCRAPE_QUEUE "}", 1);
+	scrape_expect(page, "postrider_workers", 0);
+	scrape_expect(page, ATTEMPTS("primary", "sent"), 0); /* configured: there from the start */
 	free(page);
 	w = fleet_worker_ready(f, NULL);
 	fleet_wait_status(f, "one", "retrying");
-	wait_shown(&api, "postrider_queue_delayed{" Q "}", 1);
-	wait_shown(&api, ATTEMPTS("secondary", "retry"), 1);
+	scrape_wait(&api, "postrider_queue_delayed{" SCRAPE_QUEUE "}", 1);
+	scrape_wait(&api, ATTEMPTS("secondary", "retry"), 1);
 	redis_server_do(fleet_redis(f), "HSET mail:control pause:queue:mail:queue 1");
 	page = scrape(&api);
-	expect(page, "postrider_workers", 1);
-	expect(page, "postrider_queue_depth{" Q "}", 0);
-	expect(page, "postrider_queue_paused{" Q "}", 1);
-	expect(page, "postrider_breaker_state{provider=\"primary\",state=\"open\"}", 1);
-	expect(page, "postrider_breaker_state{provider=\"primary\",state=\"closed\"}", 0);
-	expect(page, "postrider_breaker_opened_total{provider=\"primary\"}", 1);
-	expect(page, "postrider_breaker_state{provider=\"secondary\",state=\"closed\"}", 1);
-	expect(page, "postrider_provider_bucket_capacity{provider=\"secondary\"}", 3);
-	expect(page, "postrider_provider_bucket_tokens{provider=\"secondary\"}", 2);
-	expect(page, "postrider_provider_bucket_tokens{provider=\"primary\"}", -1);
+	scrape_expect(page, "postrider_workers", 1);
+	scrape_expect(page, "postrider_queue_depth{" SCRAPE_QUEUE "}", 0);
+	scrape_expect(page, "postrider_queue_paused{" SCRAPE_QUEUE "}", 1);
+	scrape_expect(page, "postrider_breaker_state{provider=\"primary\",state=\"open\"}", 1);
+	scrape_expect(page, "postrider_breaker_state{provider=\"primary\",state=\"closed\"}", 0);
+	scrape_expect(page, "postrider_breaker_opened_total{provider=\"primary\"}", 1);
+	scrape_expect(page, "postrider_breaker_state{provider=\"secondary\",state=\"closed\"}", 1);
+	scrape_expect(page, "postrider_provider_bucket_capacity{provider=\"secondary\"}", 3);
+	scrape_expect(page, "postrider_provider_bucket_tokens{provider=\"secondary\"}", 2);
+	scrape_expect(page, "postrider_provider_bucket_tokens{provider=\"primary\"}", -1);
 	free(page);
 	fleet_stop(f, w);
 	fleet_free(f);
@@ -336,25 +282,27 @@ static void test_requests_by_route(void **state)
 	api_expect(&api, 404, "GET", "/nothing/here", NULL);
 	api_expect(&api, 400, "POST", "/api/email/send", "{");
 	page = scrape(&api);
-	expect(page,
-	       "postrider_http_requests_total{route=\"/api/email/status/*\",method=\"GET\","
-	       "code=\"404\"}",
-	       2);
-	expect(page,
-	       "postrider_http_requests_total{route=\"/api/email/send\",method=\"POST\","
-	       "code=\"400\"}",
-	       1);
-	expect(page, "postrider_http_requests_total{route=\"other\",method=\"other\",code=\"404\"}",
-	       1);
+	scrape_expect(page,
+	              "postrider_http_requests_total{route=\"/api/email/status/*\",method=\"GET\","
+	              "code=\"404\"}",
+	              2);
+	scrape_expect(page,
+	              "postrider_http_requests_total{route=\"/api/email/send\",method=\"POST\","
+	              "code=\"400\"}",
+	              1);
+	scrape_expect(
+		page,
+		"postrider_http_requests_total{route=\"other\",method=\"other\",code=\"404\"}", 1);
 	assert_null(strstr(page, "nothing/here"));
 	free(page);
 	page = scrape(&api);
-	expect(page,
-	       "postrider_http_requests_total{route=\"/metrics\",method=\"GET\",code=\"200\"}", 1);
-	assert_true(sample(page, "postrider_redis_commands_total") > 0);
-	assert_true(sample(page, "process_resident_memory_bytes") > 1e6);
-	assert_true(sample(page, "process_open_fds") > 3);
-	assert_true(sample(page, "process_cpu_seconds_total") >= 0);
+	scrape_expect(
+		page,
+		"postrider_http_requests_total{route=\"/metrics\",method=\"GET\",code=\"200\"}", 1);
+	assert_true(scrape_sample(page, "postrider_redis_commands_total") > 0);
+	assert_true(scrape_sample(page, "process_resident_memory_bytes") > 1e6);
+	assert_true(scrape_sample(page, "process_open_fds") > 3);
+	assert_true(scrape_sample(page, "process_cpu_seconds_total") >= 0);
 	free(page);
 	fleet_free(f);
 }
@@ -390,13 +338,13 @@ static void test_redis_away(void **state)
 	redis_server_kill(fleet_redis(f));
 	process_wait_line(api.process, "\"redis_away\"", 0);
 	page = scrape(&api);
-	expect(page, "postrider_redis_up", 0);
-	assert_true(sample(page, "process_resident_memory_bytes") > 0);
+	scrape_expect(page, "postrider_redis_up", 0);
+	assert_true(scrape_sample(page, "process_resident_memory_bytes") > 0);
 	assert_null(strstr(page, "postrider_mails_total"));
 	free(page);
 	api_expect(&api, 503, "GET", "/providers/stats", NULL);
 	redis_server_run(fleet_redis(f));
-	wait_shown(&api, "postrider_redis_up", 1);
+	scrape_wait(&api, "postrider_redis_up", 1);
 	fleet_free(f);
 }
 
@@ -418,8 +366,8 @@ static void test_a_stats_key_of_the_wrong_type(void **state)
 	fleet_wait_settled(f, NULL);
 	process_wait_line(w, "stats_not_written", 0);
 	page = scrape(&api);
-	expect(page, "postrider_workers", 1);
-	expect(page, "postrider_redis_up", 1);
+	scrape_expect(page, "postrider_workers", 1);
+	scrape_expect(page, "postrider_redis_up", 1);
 	free(page);
 	fleet_stop(f, w);
 	fleet_free(f);
@@ -471,134 +419,6 @@ static void test_provider_stats(void **state)
 	fleet_free(f);
 }
 
-/* ---- a worker's page --------------------------------------------------------------------------- */
-
-static bool answers(void *arg)
-{
-	struct answer *r = api_get(arg, "/readyz");
-	bool ok = r->status == 200;
-
-	answer_free(r);
-	return ok;
-}
-
-static void test_page_of_a_worker(void **state)
-{
-	struct fleet *f = fleet_start(NULL);
-	struct api_process api, page_of = {.port = port_free()};
-	struct process *one, *two;
-	char *page, *other;
-
-	(void)state;
-	fleet_set(f, "METRICS_PORT=%d", page_of.port);
-	api = api_start(f, NULL);
-	one = fleet_worker_ready(f, NULL);
-	wait_until(answers, &page_of, 0);
-	api_expect(&page_of, 200, "GET", "/livez", NULL);
-	api_expect(&page_of, 404, "GET", "/api/email/status/a", NULL);
-	api_expect(&page_of, 404, "POST", "/api/email/send", "{}");
-	api_expect(&page_of, 405, "DELETE", "/metrics", NULL);
-	fleet_push_many(f, NULL, "w", 5, "");
-	fleet_wait_settled(f, NULL);
-	wait_shown(&page_of, MAILS("sent"), 5);
-	page = scrape(&page_of);
-	other = scrape(&api);
-	expect(other, MAILS("sent"), 5);
-	expect(page, "postrider_worker_mails", 0);
-	expect(page, "postrider_queue_depth{" Q "}", 0);
-	assert_true(sample(page, "process_open_fds") > 3);
-	assert_null(strstr(other, "postrider_worker_mails"));
-	free(page);
-	free(other);
-	/* A second one on the port works on, and takes it over when the first is gone. */
-	two = fleet_worker_ready(f, NULL);
-	process_wait_line(two, "metrics_not_served", 0);
-	process_kill(one);
-	process_wait_line(two, "metrics_served", 0);
-	wait_until(answers, &page_of, 0);
-	wait_shown(&page_of, MAILS("sent"), 5);
-	fleet_stop(f, two);
-	fleet_free(f);
-}
-
-/* It says that it is not ready while Redis is away, and when it drains; and ends in time. */
-static void test_worker_not_ready(void **state)
-{
-	struct fleet *f = fleet_start(NULL);
-	struct api_process page_of = {.port = port_free()};
-	struct process *w;
-	char *page;
-
-	(void)state;
-	fleet_set(f, "METRICS_PORT=%d", page_of.port);
-	fleet_set(f, "PROVIDER_PRIMARY=mock://?latency=2000");
-	w = fleet_worker_ready(f, NULL);
-	wait_until(answers, &page_of, 0);
-	redis_server_kill(fleet_redis(f));
-	process_wait_line(w, "\"redis_down\"", 0);
-	api_expect(&page_of, 503, "GET", "/readyz", NULL);
-	api_expect(&page_of, 200, "GET", "/livez", NULL);
-	page = scrape(&page_of);
-	expect(page, "postrider_redis_up", 0);
-	free(page);
-	redis_server_run(fleet_redis(f));
-	wait_until(answers, &page_of, 0);
-	fleet_push(f, "slow", "");
-	fleet_wait_status(f, "slow", "sending");
-	page = scrape(&page_of);
-	expect(page, "postrider_worker_mails", 1);
-	free(page);
-	process_signal(w, SIGTERM);
-	process_wait_line(w, "\"draining\"", 0);
-	api_expect(&page_of, 503, "GET", "/readyz", NULL);
-	assert_int_equal(process_wait(w, 0), 0);
-	fleet_expect(f, "slow", "status", "sent");
-	fleet_free(f);
-}
-
-/* ---- promtool ---------------------------------------------------------------------------------- */
-
-static void check_page(const struct api_process *a)
-{
-	char *page = scrape(a), *out = NULL, *err = NULL;
-	int code = process_run((const char *const[]){"promtool", "check", "metrics", NULL}, NULL,
-	                       page, &out, &err);
-
-	if (code != 0)
-		fail_msg("promtool: %s%s", out, err);
-	free(out);
-	free(err);
-	free(page);
-}
-
-static void test_promtool(void **state)
-{
-	struct fleet *f;
-	struct api_process api, page_of = {.port = port_free()};
-
-	(void)state;
-	if (process_run((const char *const[]){"sh", "-c", "command -v promtool", NULL}, NULL, NULL,
-	                NULL, NULL) != 0) {
-		print_message("skipped: there is no promtool (Debian's package prometheus)\n");
-		skip();
-	}
-	f = fleet_start(NULL);
-	fleet_set(f, "METRICS_PORT=%d", page_of.port);
-	fleet_set(f, "PROVIDER_PRIMARY=mock://?rate=1000/s");
-	api = api_start(f, NULL);
-	(void)fleet_worker_ready(f, NULL);
-	wait_until(answers, &page_of, 0);
-	fleet_push_many(f, NULL, "p", 5, "");
-	fleet_wait_settled(f, NULL);
-	wait_shown(&api, MAILS("sent"), 5);
-	check_page(&api);
-	check_page(&page_of);
-	redis_server_kill(fleet_redis(f));
-	process_wait_line(api.process, "\"redis_away\"", 0);
-	check_page(&api);
-	fleet_free(f);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -611,9 +431,6 @@ int main(void)
 		cmocka_unit_test(test_redis_away),
 		cmocka_unit_test(test_a_stats_key_of_the_wrong_type),
 		cmocka_unit_test(test_provider_stats),
-		cmocka_unit_test(test_page_of_a_worker),
-		cmocka_unit_test(test_worker_not_ready),
-		cmocka_unit_test(test_promtool),
 	};
 
 	cmocka_set_test_filter(getenv("TEST"));
