@@ -91,7 +91,7 @@ struct task {
 	int64_t token;
 	int64_t lease_until; /* boot clock, µs: until then nobody else can have it */
 	int64_t renew_asked; /* boot clock, µs, of the renewal on its way; 0 none */
-	int64_t state_since; /* boot clock, µs */
+	int64_t state_since; /* boot clock, µs; only of TASK_BEGINNING, and where there is a trace */
 	int64_t claimed_at;  /* boot clock, µs */
 	bool adopted;        /* its last worker died with it in its hands, or was away */
 	bool suspect;        /* that was not the first one: it may be what kills them */

@@ -120,8 +120,12 @@ static void verdict_read(struct task *t, const char *text, const char *rest)
 
 	t->verdict = VERDICT_ERROR;
 	for (size_t i = 0; i < sizeof(verdicts) / sizeof(verdicts[0]); i++) {
-		if (strlen(verdicts[i].word) == len && memcmp(text, verdicts[i].word, len) == 0)
-			t->verdict = verdicts[i].verdict;
+		const char *word = verdicts[i].word;
+
+		if (strncmp(text, word, len) != 0 || word[len] != '\0')
+			continue;
+		t->verdict = verdicts[i].verdict;
+		break;
 	}
 	if (!rest)
 		rest = text[len] == ' ' ? text + len + 1 : "";
