@@ -74,6 +74,7 @@ enum task_verdict {
 	VERDICT_CONFLICT,
 	VERDICT_LATE,
 	VERDICT_FOREIGN,
+	VERDICT_WHOLE, /* asked again, with the mail's identity: no task sees it */
 	VERDICT_ERROR,
 };
 
@@ -120,6 +121,7 @@ struct task {
 	bool delivering;    /* the provider has it */
 	bool unconfirmed;    /* begun, but too few replicas know of it (FENCE_REPLICAS) */
 	bool released;      /* the last byte may have left */
+	bool whole;         /* its status may not know it any more: finish tells its identity again */
 	int unwritten;      /* how often too few replicas knew what became of it */
 	bool over;          /* outcome is filled; only begin's answer is awaited */
 	struct delivery delivery;

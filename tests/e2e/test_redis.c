@@ -485,16 +485,57 @@ static void test_evicts(void **state)
 	fleet_free(f);
 }
 
+/* What begin wrote is gone when the provider answers (a failover has lost it): the outcome is written with all that a
+ * status tells of its mail. */
+static void test_loses_what_was_begun(void **state)
+{
+	static const char *const fields[] = {"owner", "fingerprint", "created_at", "attempt:1",
+	                                     NULL};
+	struct fleet *f = fleet_start(NULL);
+	struct process *w;
+
+	(void)state;
+	fleet_set(f, "PROVIDER_PRIMARY=%s", sink_dsn(sink, ""));
+	w = fleet_worker_ready(f, NULL);
+	sink_stay(sink);
+	fleet_push_to(f, "begun", "hold-dot.lost@example.com", "");
+	while (sink_copies(sink, "begun") == 0)
+		assert_false(wait_for(NULL, never, NULL, 5));
+	redis_server_do(fleet_redis(f), "DEL mail:status:begun");
+	sink_go(sink);
+	fleet_wait_status(f, "begun", "sent");
+	fleet_wait_settled(f, NULL);
+	fleet_expect(f, "begun", "to", "hold-dot.lost@example.com");
+	for (size_t i = 0; fields[i]; i++) {
+		char *value = fleet_field(f, "begun", fields[i]);
+		assert_string_not_equal(value, "");
+		free(value);
+	}
+	fleet_push_to(f, "begun", "hold-dot.lost@example.com", "");
+	fleet_wait_field(f, "begun", "duplicates", "1");
+	assert_int_equal(sink_copies(sink, "begun"), 1);
+	fleet_stop(f, w);
+	fleet_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_not_there),         cmocka_unit_test(test_restart),
-		cmocka_unit_test(test_loading),           cmocka_unit_test(test_silent),
-		cmocka_unit_test(test_silent_while_held), cmocka_unit_test(test_full),
-		cmocka_unit_test(test_full_for_long),     cmocka_unit_test(test_refuses_writes),
-		cmocka_unit_test(test_cannot_save),       cmocka_unit_test(test_busy),
-		cmocka_unit_test(test_script_flush),      cmocka_unit_test(test_wrong_type),
-		cmocka_unit_test(test_wrong_status),      cmocka_unit_test(test_evicts),
+		cmocka_unit_test(test_not_there),
+		cmocka_unit_test(test_restart),
+		cmocka_unit_test(test_loading),
+		cmocka_unit_test(test_silent),
+		cmocka_unit_test(test_silent_while_held),
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_full_for_long),
+		cmocka_unit_test(test_refuses_writes),
+		cmocka_unit_test(test_cannot_save),
+		cmocka_unit_test(test_busy),
+		cmocka_unit_test(test_script_flush),
+		cmocka_unit_test(test_wrong_type),
+		cmocka_unit_test(test_wrong_status),
+		cmocka_unit_test(test_evicts),
+		cmocka_unit_test(test_loses_what_was_begun),
 	};
 
 	cmocka_set_test_filter(getenv("TEST"));
