@@ -8,11 +8,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/attr.h"
 #include "fleet/task.h"
 
 /* Writes the status by t->decision. */
 void ending_finish(struct task *t);
-/* Settles by t->decision. Who is to be told is told first: what is settled is forgotten. */
+/* Settles by t->decision. Who is to be told of a mail is told first: what is settled is forgotten. */
 void ending_settle(struct task *t);
 /* The same, and the status stays as it is. */
 void ending_settle_only(struct task *t, enum settle_action action, int64_t at);
@@ -28,6 +29,8 @@ void ending_give_up(struct task *t, const char *code, const char *text);
 /* The status (t->verdict_text) was written by an earlier claim, which died before it settled: the event says
  * what is known of it. */
 void ending_decide_written(struct task *t, enum settle_action action, int64_t at);
-void ending_settle_written(struct task *t, enum settle_action action, int64_t at);
+/* After TASK_ON_PEEKED, and by a verdict later on: an earlier claim has written what became of it, or when it is due, and
+ * died before it settled: that is settled now; or a newer claim has it, and this one is dropped. False: none of these. */
+bool ending_written(struct task *t) MUST_CHECK;
 
 #endif

@@ -31,7 +31,7 @@ struct notify {
 void notify_init(struct notify *n, const struct webhook_rules *rules, struct queue *queue, const char *disabled_key);
 void notify_free(struct notify *n); /* the outbox must be empty */
 
-/* Is somebody to be told of t->decision who was not yet (t->notified)? */
+/* Is somebody to be told of t->decision who was not yet (t->notified)? Never of a webhook. */
 bool notify_wants(struct notify *n, const struct task *t);
 /* Into the outbox. TASK_ON_NOTIFIED follows when it is told. */
 void notify_mail(struct notify *n, struct task *t);

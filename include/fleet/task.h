@@ -29,6 +29,7 @@ struct webhook;
 struct worker;
 
 #define TASK_ID_LEN 16 /* hex digits: 64 random bits */
+#define TASK_SOON_MS 5 /* what is due in less is due now */
 
 /* Each state's line names what holds the job in Redis meanwhile: {queue}:leases and {queue}:jobs
  * throughout; and what the mail's status says. */
@@ -74,7 +75,6 @@ enum task_verdict {
 	VERDICT_CONFLICT,
 	VERDICT_LATE,
 	VERDICT_FOREIGN,
-	VERDICT_WHOLE, /* asked again, with the mail's identity: no task sees it */
 	VERDICT_ERROR,
 };
 
@@ -92,7 +92,7 @@ struct task {
 	int64_t token;
 	int64_t lease_until; /* boot clock, µs: until then nobody else can have it */
 	int64_t renew_asked; /* boot clock, µs, of the renewal on its way; 0 none */
-	int64_t state_since; /* boot clock, µs; only of TASK_BEGINNING, and where there is a trace */
+	int64_t state_since; /* boot clock, µs */
 	int64_t claimed_at;  /* boot clock, µs */
 	bool adopted;        /* its last worker died with it in its hands, or was away */
 	bool suspect;        /* that was not the first one: it may be what kills them */
@@ -102,7 +102,7 @@ struct task {
 	struct trace *trace;     /* its place in a trace: trace.h; NULL none */
 	struct job *job; /* NULL when it is not valid */
 	char *status_key;  /* mail:status:<key>, or …:auto-<id> */
-	const char *key;   /* points into status_key */
+	const char *key;   /* points into status_key; of a webhook, whose status is another: its mail's */
 	size_t key_at;     /* where */
 	char *owner;       /* "<queue>#<id>" */
 	char *rival;       /* owner to ask about, then "alive" or the owner that is gone; "" none */
@@ -121,7 +121,6 @@ struct task {
 	bool delivering;    /* the provider has it */
 	bool unconfirmed;    /* begun, but too few replicas know of it (FENCE_REPLICAS) */
 	bool released;      /* the last byte may have left */
-	bool whole;         /* its status may not know it any more: finish tells its identity again */
 	int unwritten;      /* how often too few replicas knew what became of it */
 	bool over;          /* outcome is filled; only begin's answer is awaited */
 	struct delivery delivery;

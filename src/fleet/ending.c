@@ -27,7 +27,7 @@ void ending_settle(struct task *t)
 	if (ending_notify(t))
 		return;
 
-	if (d->settle == SETTLE_ACK && d->status && strcmp(d->status, "sent") == 0 &&
+	if (!t->webhook && d->settle == SETTLE_ACK && d->status && strcmp(d->status, "sent") == 0 &&
 	    t->worker->options->keep_sent > 0)
 		d->settle = SETTLE_KEEP;
 	task_set_state(t, TASK_SETTLING);
@@ -57,10 +57,33 @@ void ending_decide_written(struct task *t, enum settle_action action, int64_t at
 	snprintf(t->outcome.code, sizeof(t->outcome.code), "%.*s", (int)n, t->last_error);
 }
 
-void ending_settle_written(struct task *t, enum settle_action action, int64_t at)
+static void settle_written(struct task *t, enum settle_action action, int64_t at)
 {
 	ending_decide_written(t, action, at);
 	ending_settle(t);
+}
+
+/* A status says so. */
+static bool is_put_off(const struct task *t)
+{
+	return (strcmp(t->verdict_text, "scheduled") == 0 ||
+	        strcmp(t->verdict_text, "retrying") == 0) &&
+	       t->due_at > redis_clock_now(&t->queue->clock) + TASK_SOON_MS;
+}
+
+bool ending_written(struct task *t)
+{
+	bool dead = strcmp(t->verdict_text, "failed") == 0 || strcmp(t->verdict_text, "held") == 0;
+
+	if (t->verdict == VERDICT_STALE)
+		task_drop(t, "claim_stale");
+	else if (t->verdict == VERDICT_FINAL)
+		settle_written(t, dead ? SETTLE_BURY : SETTLE_ACK, 0); /* or it was cancelled */
+	else if (t->verdict == VERDICT_OK && is_put_off(t))
+		settle_written(t, SETTLE_DELAY, t->due_at);
+	else
+		return false;
+	return true;
 }
 
 void ending_decide_failed(struct task *t, const char *code, const char *text)

@@ -44,7 +44,7 @@ bool notify_wants(struct notify *n, const struct task *t)
 	struct webhook_target target;
 	const char *url = notify_url(n, t), *why;
 
-	if (*url == '\0' || t->notified || !t->decision.status ||
+	if (*url == '\0' || t->webhook || t->notified || !t->decision.status ||
 	    !webhook_rules_tell(n->rules, t->decision.status))
 		return false;
 	if (!n->queue) {

@@ -13,7 +13,6 @@
 #include "fleet/ending.h"
 #include "fleet/gate.h"
 #include "fleet/queue.h"
-#include "fleet/settle.h"
 #include "fleet/status.h"
 #include "fleet/trace.h"
 #include "fleet/trial.h"
@@ -22,7 +21,6 @@
 #include "redis/keys.h"
 
 #define TASK_MAX_FAULTS 4096
-#define TASK_SOON_MS 5 /* what is due in less is due now */
 
 static const char *const state_names[TASK_STATES] = {
 	[TASK_CLAIMED] = "claimed",     [TASK_PEEKING] = "peeking",
@@ -42,8 +40,7 @@ void task_set_state(struct task *t, enum task_state s)
 	log_debug("task_state", LOG_STR("id", t->id), LOG_STR("key", t->key),
 	          LOG_STR("from", state_names[t->state]), LOG_STR("to", state_names[s]));
 	t->state = s;
-	if (s == TASK_BEGINNING || t->trace)
-		t->state_since = clock_boot_us();
+	t->state_since = clock_boot_us();
 	if (t->trace && s >= TASK_FINISHING)
 		trace_settling(t);
 }
@@ -224,16 +221,9 @@ static void task_take_back(struct task *t)
 /* What a status script said, other than that all is well. */
 static void task_judged(struct task *t)
 {
-	bool dead = strcmp(t->verdict_text, "failed") == 0 || strcmp(t->verdict_text, "held") == 0;
-
+	if (ending_written(t))
+		return;
 	switch (t->verdict) {
-	case VERDICT_STALE:
-		task_drop(t, "claim_stale");
-		break;
-	case VERDICT_FINAL:
-		/* An earlier claim wrote it and died before it settled; or it was cancelled. */
-		ending_settle_written(t, dead ? SETTLE_BURY : SETTLE_ACK, 0);
-		break;
 	case VERDICT_DUPLICATE:
 		log_info("duplicate_dropped", LOG_STR("id", t->id), LOG_STR("key", t->key),
 		         LOG_TRACE(t));
@@ -291,12 +281,7 @@ static void task_peeked(struct task *t)
 		task_judged(t);
 	} else if (strcmp(t->verdict_text, "sending") == 0) {
 		task_lost_attempt(t);
-	} else if ((strcmp(t->verdict_text, "scheduled") == 0 ||
-	            strcmp(t->verdict_text, "retrying") == 0) &&
-	           t->due_at > redis_clock_now(&t->queue->clock) + TASK_SOON_MS) {
-		/* An earlier claim wrote when it is due, and died before it settled. */
-		ending_settle_written(t, SETTLE_DELAY, t->due_at);
-	} else if (!task_tell_written(t)) {
+	} else if (!ending_written(t) && !task_tell_written(t)) {
 		task_consider(t);
 	}
 }

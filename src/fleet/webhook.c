@@ -9,7 +9,6 @@
 #include "base/random.h"
 #include "fleet/ending.h"
 #include "fleet/queue.h"
-#include "fleet/settle.h"
 #include "fleet/status.h"
 #include "fleet/webhook_job.h"
 #include "fleet/webhook_trace.h"
@@ -20,7 +19,6 @@
 #define TRIES "webhook" /* what its tries are charged to, in the status */
 #define PUT_OFF_MS 1000 /* while its endpoint is slow and has its share of places */
 #define PUT_OFF_MAX_MS 60000
-#define SOON_MS 5 /* what is due in less is due now */
 #define JITTER 10 /* a pause is longer by up to a tenth */
 
 struct webhook {
@@ -78,6 +76,8 @@ void webhook_parse(struct task *t, const char *payload, size_t len)
 		error_set(&err, "it is larger than MAX_JOB_BYTES");
 	else if (t->kind != TASK_POISON && webhook_job_read(&w->job, payload, len, &err)) {
 		webhook_trace_init(&w->trace, &w->job);
+		if (w->job.key[0] != '\0')
+			t->key = w->job.key; /* events are about that mail */
 		return;
 	}
 	ending_decide_failed(t, t->kind == TASK_POISON ? "poison" : "invalid_webhook", err.text);
@@ -87,20 +87,12 @@ void webhook_parse(struct task *t, const char *payload, size_t len)
 
 /* ---- ends ----------------------------------------------------------------------------------------- */
 
-static void webhook_settle(struct task *t)
-{
-	if (t->webhook->job.key && t->webhook->job.key[0] != '\0')
-		t->key = t->webhook->job.key; /* the event is about that mail */
-	task_set_state(t, TASK_SETTLING);
-	settle_add(t->queue, t);
-}
-
 /* The claim ends, nothing has happened. */
 static void webhook_give_back(struct task *t, int64_t wait_ms)
 {
 	t->decision = (struct decision){.settle = SETTLE_DELAY,
 	                                .at = redis_clock_now(&t->queue->clock) + wait_ms};
-	webhook_settle(t);
+	ending_settle(t);
 }
 
 static void webhook_fail(struct task *t, const char *code, const char *text)
@@ -253,7 +245,7 @@ static void webhook_done(struct task *t)
 	else if (o->kind == OUTCOME_SENT && w->disabled)
 		webhooks_enable(all, w->job.url);
 	if (o->kind == OUTCOME_SENT && t->token == 1)
-		webhook_settle(t); /* it has no status */
+		ending_settle(t); /* it has no status */
 	else
 		ending_finish(t);
 }
@@ -322,37 +314,13 @@ static void webhook_asked(struct task *t)
 		webhook_send(t);
 }
 
+/* (When the status is not ours or cannot be used, nothing is known of it.) */
 static void webhook_peeked(struct task *t)
 {
-	bool dead = strcmp(t->verdict_text, "failed") == 0 || strcmp(t->verdict_text, "held") == 0;
-
-	switch (t->verdict) {
-	case VERDICT_STALE:
-		task_drop(t, "claim_stale");
-		break;
-	case VERDICT_FINAL:
-		/* An earlier claim wrote it and died before it settled. */
-		t->decision = (struct decision){.status = t->verdict_text,
-		                                .settle = dead ? SETTLE_BURY : SETTLE_ACK};
-		webhook_settle(t);
-		break;
-	case VERDICT_OK:
-		if (strcmp(t->verdict_text, "retrying") == 0 &&
-		    t->due_at > redis_clock_now(&t->queue->clock) + SOON_MS) {
-			/* The same, and it is not due yet. */
-			t->decision = (struct decision){
-				.status = t->verdict_text, .settle = SETTLE_DELAY, .at = t->due_at};
-			webhook_settle(t);
-			break;
-		}
-		/* fall through */
-	default:
-		/* (when the status is not ours or cannot be used, nothing is known of it) */
-		t->webhook->replay = t->history.attempts > 0 &&
-		                     strcmp(t->verdict_text, "queued") == 0;
-		webhook_consider(t);
-		break;
-	}
+	if (ending_written(t))
+		return;
+	t->webhook->replay = t->history.attempts > 0 && strcmp(t->verdict_text, "queued") == 0;
+	webhook_consider(t);
 }
 
 static void webhook_claimed(struct task *t)
@@ -372,8 +340,7 @@ static void webhook_finished(struct task *t)
 	if (t->verdict == VERDICT_LATE || t->verdict == VERDICT_STALE)
 		task_drop(t, "attempt_late");
 	else
-		webhook_settle(
-			t); /* also where nothing could be written: it is over all the same */
+		ending_settle(t); /* also where nothing could be written: it is over */
 }
 
 static void webhook_settled(struct task *t)

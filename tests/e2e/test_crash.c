@@ -20,6 +20,21 @@
 #define STORM_KILLS 10
 #define STORM_WORKERS 3
 
+struct progress {
+	const char *record;
+	size_t n;
+};
+
+static bool has_taken(void *arg)
+{
+	const struct progress *p = arg;
+	struct tally *t = tally_of_record(p->record);
+	bool enough = tally_total(t) >= p->n;
+
+	tally_free(t);
+	return enough;
+}
+
 /* Under load, worker after worker is killed. Every mail is settled, none is sent twice but where the
  * timeline admits that it may be. */
 static void test_storm(void **state)
@@ -38,9 +53,10 @@ static void test_storm(void **state)
 	for (int i = 0; i < STORM_WORKERS; i++)
 		workers[i] = fleet_worker(f, NULL);
 	for (int i = 0; i < STORM_KILLS; i++) {
+		struct progress p = {record, (size_t)(i + 1) * STORM_MAILS / (STORM_KILLS + 2)};
 		size_t victim = (size_t)i % STORM_WORKERS;
 
-		tally_wait(record, (size_t)(i + 1) * STORM_MAILS / (STORM_KILLS + 2));
+		wait_until(has_taken, &p, 0);
 		process_kill(workers[victim]);
 		workers[victim] = fleet_worker(f, NULL);
 	}
@@ -242,6 +258,40 @@ static void test_orphan(void **state)
 	fleet_free(f);
 }
 
+static bool is_put_off(void *f)
+{
+	return redis_server_int(fleet_redis(f), "ZCARD {mail:queue}:delayed") == 1;
+}
+
+/* Its worker wrote when it is due again, and died before it settled: it waits until then all the same. */
+static void test_put_off_unsettled(void **state)
+{
+	struct fleet *f = fleet_start(NULL);
+	struct process *w;
+	char *owner, *due;
+
+	(void)state;
+	fleet_set(f, "RETRY_BASE_DELAY=3600000");
+	fleet_set(f, "RETRY_MAX_DELAY=3600000");
+	fleet_mock(f, "PRIMARY", "success=0&fail=retry:1");
+	w = fleet_worker(f, NULL);
+	fleet_push(f, "later", "");
+	fleet_wait_status(f, "later", "retrying");
+	fleet_stop(f, w);
+	owner = fleet_field(f, "later", "owner");
+	due = fleet_field(f, "later", "next_attempt_at");
+	redis_server_do(fleet_redis(f), "DEL {mail:queue}:delayed");
+	redis_server_do(fleet_redis(f), "ZADD {mail:queue}:leases 1 %s", strchr(owner, '#') + 1);
+	fleet_worker(f, NULL);
+	wait_until(is_put_off, f, 0);
+	assert_true(redis_server_int(fleet_redis(f), "ZCOUNT {mail:queue}:delayed %s %s", due,
+	                             due) == 1);
+	fleet_expect(f, "later", "attempts", "1");
+	free(owner);
+	free(due);
+	fleet_free(f);
+}
+
 /* A mail whose job was lost, as by a failover, though its status is still there: a repeat takes it
  * over, with what is known of it. */
 static void lose_job(struct fleet *f)
@@ -323,6 +373,7 @@ int main(void)
 		cmocka_unit_test(test_poison_that_had_begun),
 		cmocka_unit_test(test_poison_in_earnest),
 		cmocka_unit_test(test_orphan),
+		cmocka_unit_test(test_put_off_unsettled),
 		cmocka_unit_test(test_owner_lost),
 		cmocka_unit_test(test_owner_lost_in_flight),
 	};

@@ -209,6 +209,7 @@ static void test_only_what_is_chosen(void **state)
 	(void)state;
 	fleet_set(f, "WEBHOOK_EVENTS=failed");
 	fleet_mock(f, "PRIMARY", "success=0.3&fail=retry:1,rejected:1");
+	fleet_set(f, "CIRCUIT_BREAKER_THRESHOLD=100");
 	fleet_worker(f, NULL);
 	fleet_push_many(f, NULL, "mail", 5, "");
 	fleet_wait_settled(f, NULL);
