@@ -22,7 +22,8 @@ local fresh = #KEYS > 0 and call('EXISTS', unpack(KEYS)) == 0
 local begun = {} -- in this call: two jobs of a batch may have the same key
 
 local function begin(key)
-	local owner, token, fingerprint, to, subject, provider, attempt = values(7)
+	local owner, token, fingerprint, to, subject, provider, attempt
+	at, owner, token, fingerprint, to, subject, provider, attempt = read(packed, 7, at)
 	if fresh and token == '1' and not begun[key] then
 		begun[key] = true
 		call('HSET', key, 'owner', owner, 'status', 'sending', 'updated_at', now_text, 'created_at', now_text,

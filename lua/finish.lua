@@ -1,13 +1,20 @@
 -- finish: writes what became of mails. The only script that gives a mail its next or last status.
 --
 -- KEYS   1 … n  status of each mail
--- ARGV   1 packed, for each mail: owner, token, fingerprint, to, subject, status, how long it lives (ms),
---        the line for a late report ("": it was not begun, there is nothing to report), number of
---        fields, then for each: name, value ("" deletes it)
---        An empty fingerprint: the job is a dead letter that was not read (any more). If it owns the key,
---        from an earlier claim, its mail ends; if nobody does, only the reason is noted.
+-- ARGV   1 how long a status lives where nothing else is said, ms
+--        2 how much longer than that begin has let it live, ms: then it is left at that (-1: by too much)
+--        3 packed, for each mail: owner, token, status, how long it lives (ms; "": as ARGV[1]), the line for a
+--        late report ("": it was not begun, there is nothing to report; "=": the first value below), then three
+--        numbers: deletes, sets, identity (0 or 3); then so many values:
+--        deletes   names of fields
+--        sets      twice as many: name, value
+--        identity  fingerprint, to, subject. A mail that was begun has them in its status: they are told only
+--                  after `whole`. An empty fingerprint: the job is a dead letter that was not read (any
+--                  more). If it owns the key, from an earlier claim, its mail ends; if nobody does, only
+--                  the reason is noted.
 -- Returns one text for each mail:
 --        ok               written
+--        whole            it does not own the key (any more): nothing was written, ask again with the identity
 --        late             a newer claim, or a job that took the key over, has been here: only the line
 --                         `late:<token>` was added
 --        final <status>   settled otherwise already (cancelled meanwhile): nothing was written
@@ -18,23 +25,10 @@
 -- Repeat The same writes again.
 --#include status
 --#include packed
-local out = {}
-
--- What is left of fields and values without those that have none, and the names of these.
-local function without_empty(set)
-	local left, del = {}, {}
-	for f = 1, #set, 2 do
-		if set[f + 1] == '' then
-			del[#del + 1] = set[f]
-		else
-			left[#left + 1], left[#left + 2] = set[f], set[f + 1]
-		end
-	end
-	return left, del
-end
+local usual, spare, out = ARGV[1], tonumber(ARGV[2]), {}
 
 local function write(key, ttl, set, del)
-	if del then
+	if #del > 0 then
 		call('HDEL', key, unpack(del))
 	end
 	call('HSET', key, unpack(set))
@@ -76,15 +70,30 @@ local function note(key, owner, token, ttl, set, del)
 end
 
 local function finish(key)
-	local owner, token, fingerprint, to, subject, status, ttl, late, count = values(9)
-	local set, del = { 'status', status, 'updated_at', now_text, values(2 * count) }, nil
-	for f = 6, #set, 2 do
-		if set[f] == '' then
-			set, del = without_empty(set)
-			break
+	local owner, token, status, ttl, late, deletes, sets, identity
+	at, owner, token, status, ttl, late, deletes, sets, identity = read(packed, 8, at)
+	if identity == 0 then
+		local seen = try('HMGET', key, 'owner', 'status', 'token', 'updated_at')
+		if seen[1] ~= owner then
+			values(deletes + 2 * sets)
+			return seen.err and 'error ' .. seen.err or 'whole'
+		elseif seen[2] == 'sending' and (seen[3] or '1') == token then
+			-- As mostly: nothing has happened to it since this very claim has begun it.
+			if deletes > 0 then
+				call('HDEL', key, values(deletes))
+			end
+			call('HSET', key, 'status', status, 'updated_at', now_text, values(2 * sets))
+			if ttl ~= '' or now - (tonumber(seen[4]) or 0) > spare then
+				expire(key, ttl ~= '' and ttl or usual)
+			end
+			return 'ok'
 		end
 	end
+	local del, set = { values(deletes) }, { 'status', status, 'updated_at', now_text, values(2 * sets) }
+	local fingerprint, to, subject = values(identity)
 	local begun = late ~= ''
+	ttl = ttl ~= '' and ttl or usual
+	late = late == '=' and set[6] or late
 	if fingerprint == '' then
 		return note(key, owner, token, ttl, set, del)
 	end

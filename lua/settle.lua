@@ -3,8 +3,11 @@
 -- KEYS   1 jobs  2 leases  3 delayed  4 claims  5 dead  6 events
 --        then for each job that is to be kept, in their order, where its payload goes
 -- ARGV   1 how many entries the stream keeps (0: no events)
---        2 packed, for each job: id, token, action, at (ms), event (1, or 0: none); then with an event
---        8: key, status, provider, attempt, code, ms, tenant, tags (the last two "" where there are none)
+--        2 packed: n (a number); the n ids;
+--        m (a number), for each of the m jobs that are not as mostly: which it is (a number, from 1), token,
+--        action, at (ms). Mostly the token is 1, and the action ack;
+--        then for each job its event: key ("": none), status, provider, attempt, code, ms, and how many values more
+--        (a number), which follow: names and values, as tenant, tags
 --        action: ack   the payload goes
 --                keep  the payload goes from jobs, but is kept under a key of its own for `at` ms; where
 --                      there is no memory for that, it goes
@@ -17,13 +20,16 @@ local jobs, leases, delayed, claims, dead, events = KEYS[1], KEYS[2], KEYS[3], K
 local call, try, unpack = redis.call, redis.pcall, unpack
 --#include packed
 
--- What the worker tells of each job.
-local ids, tokens, actions, times, told, n = {}, {}, {}, {}, {}, 0
-while more() do
-	local id, token, action, at, event = values(5)
-	n = n + 1
-	ids[n], tokens[n], actions[n], times[n] = id, token, action, at
-	told[n] = event == '1' and { values(8) }
+local NONE = {}
+local n, m
+at, n = read(packed, 1, at)
+local ids = { values(n) }
+at, m = read(packed, 1, at)
+local others = {}
+for _ = 1, m do
+	local i, token, action, time
+	at, i, token, action, time = read(packed, 4, at)
+	others[i] = { token = token, action = action, at = time }
 end
 if n == 0 then
 	return {}
@@ -32,11 +38,12 @@ end
 -- Who has the present token? Their leases go in the first write, which frees, so that this works when
 -- memory is full. How many went says whether all were in flight: to ask for their scores first would
 -- cost as much as everything else here.
-local counts = call('HMGET', claims, unpack(ids))
-local holds, held = {}, {}
-for i = 1, n do
+local counts = call('HLEN', claims) > 0 and call('HMGET', claims, unpack(ids)) or NONE
+local plain = m == 0 and counts == NONE -- all were claimed once, and are done with
+local holds, held = {}, plain and ids or {}
+for i = 1, plain and 0 or n do
 	local token = counts[i] and string.match(counts[i], '^%d+') or '1'
-	if token == tokens[i] then
+	if token == (others[i] and others[i].token or '1') then
 		holds[i] = token
 		held[#held + 1] = ids[i]
 	end
@@ -50,32 +57,40 @@ local function was_in_flight(id)
 end
 
 local out, acked, counted, waits, died, survived, kept, n_keep = {}, {}, {}, {}, {}, {}, {}, 0
-for i, id in ipairs(ids) do
-	local action = actions[i]
+local function settle(i, id, action, time)
 	if action == 'keep' then
 		n_keep = n_keep + 1
 	end
-	if not holds[i] then
-		out[i] = call('ZSCORE', leases, id) and 'stale' or 'gone'
+	if not (plain or holds[i]) then
+		return call('ZSCORE', leases, id) and 'stale' or 'gone'
 	elseif not was_in_flight(id) then
-		out[i] = 'gone'
-	else
-		out[i] = 'ok'
-		if action == 'ack' or action == 'keep' then
-			acked[#acked + 1] = id
-			if counts[i] then
-				counted[#counted + 1] = id
-			end
-			if action == 'keep' then
-				kept[#kept + 1] = { id, KEYS[6 + n_keep], times[i] }
-			end
-		else
-			local into = action == 'delay' and waits or died
-			into[#into + 1], into[#into + 2] = times[i], id
-			if action == 'delay' and counts[i] and counts[i] ~= holds[i] then
-				survived[#survived + 1], survived[#survived + 2] = id, holds[i]
-			end
+		return 'gone'
+	elseif action == 'ack' or action == 'keep' then
+		acked[#acked + 1] = id
+		if counts[i] then
+			counted[#counted + 1] = id
 		end
+		if action == 'keep' then
+			kept[#kept + 1] = { id, KEYS[6 + n_keep], time }
+		end
+	else
+		local into = action == 'delay' and waits or died
+		into[#into + 1], into[#into + 2] = time, id
+		if action == 'delay' and counts[i] and counts[i] ~= holds[i] then
+			survived[#survived + 1], survived[#survived + 2] = id, holds[i]
+		end
+	end
+	return 'ok'
+end
+if plain and left == n then
+	acked = ids
+	for i = 1, n do
+		out[i] = 'ok'
+	end
+else
+	for i, id in ipairs(ids) do
+		local other = others[i]
+		out[i] = settle(i, id, other and other.action or 'ack', other and other.at)
 	end
 end
 
@@ -101,19 +116,20 @@ if #died > 0 then
 	call('ZADD', dead, unpack(died))
 end
 
-local NONE = {}
-for i = 1, ARGV[1] == '0' and 0 or n do
-	local e, more = out[i] == 'ok' and told[i], NONE
-	if e then
-		if e[7] ~= '' then
-			more = { 'tenant', e[7] }
-		end
-		if e[8] ~= '' then
-			more = e[7] ~= '' and { 'tenant', e[7], 'tags', e[8] } or { 'tags', e[8] }
-		end
-		-- What was settled is settled, also where the stream's key is of another type.
-		try('XADD', events, 'MAXLEN', '~', ARGV[1], '*', 'id', ids[i], 'key', e[1], 'status', e[2],
-			'provider', e[3], 'attempt', e[4], 'code', e[5], 'ms', e[6], unpack(more))
+-- What was settled is settled, also where the stream's key is of another type.
+local most, told = ARGV[1], false
+for i = 1, most == '0' and 0 or n do
+	local key, status, provider, attempt, code, ms, more
+	at, key, status, provider, attempt, code, ms, more = read(packed, 7, at)
+	if key ~= '' and out[i] == 'ok' then
+		told = true
+		try('XADD', events, '*', 'id', ids[i], 'key', key, 'status', status, 'provider', provider,
+			'attempt', attempt, 'code', code, 'ms', ms, values(more))
+	else
+		values(more)
 	end
+end
+if told then
+	try('XTRIM', events, 'MAXLEN', '~', most)
 end
 return out

@@ -2,7 +2,8 @@
  *
  * Out of memory aborts with one line on stderr: a worker that dies loses nothing (its leases run
  * out and others go on). Sizes that come from outside are bounded by the caller first, or asked for
- * with mem_try. Everything is freed with mem_free. */
+ * with mem_try. Everything is freed with mem_free, and with nothing else: an empty string may be one that all
+ * who have one share. */
 #ifndef BASE_MEM_H
 #define BASE_MEM_H
 

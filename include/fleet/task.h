@@ -75,6 +75,7 @@ enum task_verdict {
 	VERDICT_CONFLICT,
 	VERDICT_LATE,
 	VERDICT_FOREIGN,
+	VERDICT_WHOLE, /* asked again, with the mail's identity: no task sees it */
 	VERDICT_ERROR,
 };
 
@@ -92,7 +93,7 @@ struct task {
 	int64_t token;
 	int64_t lease_until; /* boot clock, µs: until then nobody else can have it */
 	int64_t renew_asked; /* boot clock, µs, of the renewal on its way; 0 none */
-	int64_t state_since; /* boot clock, µs */
+	int64_t state_since; /* boot clock, µs; only of TASK_BEGINNING, and where there is a trace */
 	int64_t claimed_at;  /* boot clock, µs */
 	bool adopted;        /* its last worker died with it in its hands, or was away */
 	bool suspect;        /* that was not the first one: it may be what kills them */
@@ -121,6 +122,7 @@ struct task {
 	bool delivering;    /* the provider has it */
 	bool unconfirmed;    /* begun, but too few replicas know of it (FENCE_REPLICAS) */
 	bool released;      /* the last byte may have left */
+	bool whole;         /* its status may not know it any more: finish tells its identity again */
 	int unwritten;      /* how often too few replicas knew what became of it */
 	bool over;          /* outcome is filled; only begin's answer is awaited */
 	struct delivery delivery;

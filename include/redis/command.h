@@ -28,9 +28,10 @@ void command_arg(struct command *c, const void *bytes, size_t n);
 void command_str(struct command *c, const char *s);
 void command_int(struct command *c, int64_t n);
 
-/* What is added between these two is one argument, packed: MessagePack strings, one after the other
- * (lua/packed.lib.lua reads them, and says why). Not nested. */
+/* What is added between the first and the last of these is one argument, packed: MessagePack strings, one after
+ * the other (lua/packed.lib.lua reads them, and says why). Not nested. */
 void command_pack(struct command *c);
+void command_pack_number(struct command *c, size_t n); /* for a script to count with: at most 65535 */
 void command_pack_end(struct command *c);
 
 /* The whole command's bytes, valid until the command is changed; NULL when it has no arguments or

@@ -9,6 +9,9 @@
 
 void *(*mem_hook)(void *p, size_t size) = realloc;
 
+/* One for all who have nothing to say: most fields of most mails are empty. */
+static char empty[1];
+
 static NO_RETURN void out_of_memory(void)
 {
 	static const char text[] = "postrider: out of memory\n";
@@ -28,7 +31,7 @@ void *mem_try(size_t size)
 void *mem_realloc(void *p, size_t size)
 {
 	/* realloc(p, 0) may free and return NULL, which would look like a failure. */
-	void *moved = mem_hook(p, size > 0 ? size : 1);
+	void *moved = mem_hook(p == empty ? NULL : p, size > 0 ? size : 1);
 
 	if (moved == NULL)
 		out_of_memory();
@@ -63,9 +66,10 @@ char *mem_strndup(const char *s, size_t n)
 
 	if (n == SIZE_MAX)
 		out_of_memory();
+	if (n == 0)
+		return empty;
 	copy = mem_alloc(n + 1);
-	if (n > 0)
-		memcpy(copy, s, n);
+	memcpy(copy, s, n);
 	copy[n] = '\0';
 	return copy;
 }
@@ -117,7 +121,8 @@ char *mem_printf(const char *format, ...)
 
 void mem_free(void *p)
 {
-	free(p);
+	if (p != empty)
+		free(p);
 }
 
 void mem_wipe(void *p, size_t size)

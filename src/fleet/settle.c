@@ -114,6 +114,38 @@ static int64_t time_of(const struct queue *q, const struct decision *d)
 	return redis_clock_now(&q->clock);
 }
 
+/* Was the job claimed once, and is it done with? */
+static bool is_plain(const struct task *t)
+{
+	return t->token == 1 && t->decision.settle == SETTLE_ACK;
+}
+
+/* What settle.lua gets of them, packed: their ids, those that are not plain, the events. */
+static void add_jobs(struct queue *q, const struct settle_batch *b)
+{
+	struct command *c = &q->command;
+	size_t others = 0;
+
+	command_pack_number(c, b->n);
+	for (size_t i = 0; i < b->n; i++) {
+		command_arg(c, b->tasks[i]->id, TASK_ID_LEN);
+		others += !is_plain(b->tasks[i]);
+	}
+	command_pack_number(c, others);
+	for (size_t i = 0; i < b->n && others > 0; i++) {
+		const struct task *t = b->tasks[i];
+
+		if (is_plain(t))
+			continue;
+		command_pack_number(c, i + 1);
+		command_int(c, t->token);
+		command_str(c, action_names[t->decision.settle]);
+		command_int(c, time_of(q, &t->decision));
+	}
+	for (size_t i = 0; i < b->n; i++)
+		timeline_add_event(c, b->tasks[i]);
+}
+
 bool settle_flush(struct queue *q)
 {
 	size_t n = q->n_settling < QUEUE_MAX_BATCH ? q->n_settling : QUEUE_MAX_BATCH;
@@ -122,19 +154,14 @@ bool settle_flush(struct queue *q)
 
 	add_keys(q, n);
 	command_int(c, q->options->events_max);
-	command_pack(c);
 	b->queue = q;
 	b->n = n;
 	for (size_t i = 0; i < n; i++) {
-		struct task *t = TAILQ_FIRST(&q->settling);
-		TAILQ_REMOVE(&q->settling, t, place);
-		b->tasks[i] = t;
-		command_str(c, t->id);
-		command_int(c, t->token);
-		command_str(c, action_names[t->decision.settle]);
-		command_int(c, time_of(q, &t->decision));
-		timeline_add_event(c, t);
+		b->tasks[i] = TAILQ_FIRST(&q->settling);
+		TAILQ_REMOVE(&q->settling, b->tasks[i], place);
 	}
+	command_pack(c);
+	add_jobs(q, b);
 	command_pack_end(c);
 	q->n_settling -= n;
 	if (!topology_send(q->redis, c, 0, on_settled, b)) {

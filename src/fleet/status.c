@@ -18,6 +18,7 @@
 #define STATUS_MAX_ATTEMPTS 1000000
 #define STATUS_FENCE_MS 500 /* for the replicas; nothing else passes on that connection meanwhile */
 #define STATUS_CONFIRM_TRIES 10
+#define STATUS_IDENTITY 3   /* values: add_identity */
 #define STATUS_MAX_FIELD 60 /* `to` and `subject` in the status are cut: DESIGN A4, listpack */
 
 static const enum script step_scripts[] = {
@@ -110,7 +111,7 @@ static const struct {
 	{"final", VERDICT_FINAL},     {"duplicate", VERDICT_DUPLICATE},
 	{"rival", VERDICT_RIVAL},     {"conflict", VERDICT_CONFLICT},
 	{"late", VERDICT_LATE},       {"foreign", VERDICT_FOREIGN},
-	{"ended", VERDICT_OK},
+	{"whole", VERDICT_WHOLE},     {"ended", VERDICT_OK},
 };
 
 /* "final sent": the verdict, and the status or owner that goes with it. */
@@ -120,8 +121,12 @@ static void verdict_read(struct task *t, const char *text, const char *rest)
 
 	t->verdict = VERDICT_ERROR;
 	for (size_t i = 0; i < sizeof(verdicts) / sizeof(verdicts[0]); i++) {
-		if (strlen(verdicts[i].word) == len && memcmp(text, verdicts[i].word, len) == 0)
-			t->verdict = verdicts[i].verdict;
+		const char *word = verdicts[i].word;
+
+		if (strncmp(text, word, len) != 0 || word[len] != '\0')
+			continue;
+		t->verdict = verdicts[i].verdict;
+		break;
 	}
 	if (!rest)
 		rest = text[len] == ' ' ? text + len + 1 : "";
@@ -184,6 +189,7 @@ static void answer_read(struct task *t, enum status_step step, const redisReply 
 		peeked_read(t, r);
 	} else if (is_text(r)) {
 		verdict_read(t, r->str, NULL);
+		t->whole = t->whole || t->verdict == VERDICT_WHOLE;
 		if (step == STATUS_BEGIN && t->verdict == VERDICT_OK && t->verdict_text[0] != '\0')
 			t->created_at = number_read(t->verdict_text, REDIS_CLOCK_MAX);
 	} else {
@@ -203,8 +209,12 @@ static void batch_back(struct batch *b)
 
 static void batch_end(struct batch *b)
 {
-	for (size_t i = 0; i < b->n; i++)
-		task_advance(b->tasks[i], step_events[b->step]);
+	for (size_t i = 0; i < b->n; i++) {
+		if (b->tasks[i]->verdict == VERDICT_WHOLE)
+			status_ask(b->status, b->step, b->tasks[i]);
+		else
+			task_advance(b->tasks[i], step_events[b->step]);
+	}
 	mem_free(b);
 }
 
@@ -314,15 +324,13 @@ static void status_on_waited(void *data, enum link_result result, const redisRep
 
 /* ---- calls ----------------------------------------------------------------------------------- */
 
-/* owner, token, fingerprint, to, subject: what every status script gets of a mail. */
+/* What a status tells of its mail. */
 static void add_identity(struct command *c, const struct task *t)
 {
 	const struct job *j = t->job;
 	const char *to = j && j->n_rcpts > 0 ? j->rcpts[0].address.email : "";
 	const char *subject = j ? j->subject : "";
 
-	command_str(c, t->owner);
-	command_int(c, t->token);
 	command_str(c, t->noting ? "" : j ? j->fingerprint : "-");
 	command_arg(c, to, timeline_cut(to, STATUS_MAX_FIELD));
 	command_arg(c, subject, timeline_cut(subject, STATUS_MAX_FIELD));
@@ -330,14 +338,21 @@ static void add_identity(struct command *c, const struct task *t)
 
 static void add_task(struct status *s, struct command *c, enum status_step step, struct task *t)
 {
-	add_identity(c, t);
+	/* What begin has written is not told again. */
+	bool identity = step != STATUS_FINISH || !t->begun || t->whole || t->noting;
+
+	command_str(c, t->owner);
+	command_int(c, t->token);
+	if (step == STATUS_FINISH)
+		timeline_add_finish(c, t, s->options, redis_clock_now(&t->queue->clock),
+		                    identity ? STATUS_IDENTITY : 0);
+	if (identity)
+		add_identity(c, t);
 	if (step == STATUS_PEEK) {
 		command_str(c, t->rival ? t->rival : "");
 	} else if (step == STATUS_BEGIN) {
 		command_str(c, t->gate->provider->name);
 		command_int(c, t->history.attempts + 1);
-	} else {
-		timeline_add_finish(c, t, s->options, redis_clock_now(&t->queue->clock));
 	}
 }
 
@@ -373,6 +388,19 @@ static bool batch_matters(const struct batch *b)
 	return b->step == STATUS_BEGIN || released;
 }
 
+/* How long the statuses live. */
+static void add_times(struct command *c, enum status_step step, const struct options *o)
+{
+	if (step == STATUS_PEEK) {
+		command_int(c, o->max_queue_time * 1000);
+	} else if (step == STATUS_BEGIN) {
+		command_int(c, timeline_begun_ttl(o));
+	} else {
+		command_int(c, timeline_settled_ttl(o));
+		command_int(c, timeline_spare(o));
+	}
+}
+
 static bool batch_send(struct batch *b, struct topology *redis)
 {
 	struct status *s = b->status;
@@ -384,8 +412,7 @@ static bool batch_send(struct batch *b, struct topology *redis)
 		script_command(c, step_scripts[b->step], b->n);
 		for (size_t i = 0; i < b->n; i++)
 			command_str(c, b->tasks[i]->status_key);
-		if (b->step != STATUS_FINISH)
-			command_int(c, s->options->max_queue_time * 1000);
+		add_times(c, b->step, s->options);
 		if (b->step != STATUS_PEEK)
 			command_pack(c);
 		for (size_t i = 0; i < b->n; i++)

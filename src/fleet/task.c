@@ -40,7 +40,8 @@ void task_set_state(struct task *t, enum task_state s)
 	log_debug("task_state", LOG_STR("id", t->id), LOG_STR("key", t->key),
 	          LOG_STR("from", state_names[t->state]), LOG_STR("to", state_names[s]));
 	t->state = s;
-	t->state_since = clock_boot_us();
+	if (s == TASK_BEGINNING || t->trace)
+		t->state_since = clock_boot_us();
 	if (t->trace && s >= TASK_FINISHING)
 		trace_settling(t);
 }

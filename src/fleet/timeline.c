@@ -46,9 +46,35 @@ void timeline_line(char out[TIMELINE_MAX_LINE + 1], const struct task *t)
 	out[n] = '\0';
 }
 
+int64_t timeline_settled_ttl(const struct options *o)
+{
+	return o->status_ttl * 1000;
+}
+
+static int64_t most_spare(const struct options *o)
+{
+	int64_t spare = timeline_settled_ttl(o) / 100;
+
+	return spare < TIMELINE_MAX_SPARE_MS ? spare : TIMELINE_MAX_SPARE_MS;
+}
+
+int64_t timeline_begun_ttl(const struct options *o)
+{
+	int64_t longest = o->max_queue_time * 1000, ttl = timeline_settled_ttl(o) + most_spare(o);
+
+	return longest > ttl ? longest : ttl;
+}
+
+int64_t timeline_spare(const struct options *o)
+{
+	int64_t spare = timeline_begun_ttl(o) - timeline_settled_ttl(o);
+
+	return spare <= most_spare(o) ? spare : -1;
+}
+
 int64_t timeline_ttl(const struct decision *d, const struct options *o, int64_t now)
 {
-	int64_t keep = o->status_ttl * 1000, dead = o->dead_ttl * 1000;
+	int64_t keep = timeline_settled_ttl(o), dead = o->dead_ttl * 1000;
 
 	/* for as long as it may take until a worker trims it */
 	dead += dead < TIMELINE_DAY_MS ? dead : TIMELINE_DAY_MS;
@@ -100,63 +126,100 @@ static void fields_attempt(struct fields *f, const struct task *t, const char *l
 	}
 }
 
-void timeline_add_finish(struct command *c, const struct task *t, const struct options *o,
-                         int64_t now)
+/* What a mail's decision writes. line: of its attempt. */
+static void fields_fill(struct fields *f, const struct task *t, const char *line, struct buf *tries)
 {
 	const struct decision *d = &t->decision;
 	const struct history *h = &t->history;
+
+	if (d->attempt)
+		fields_attempt(f, t, line);
+	/* begin wrote the number of this attempt; one that does not count is taken back. */
+	if ((t->begun && !d->attempt) || (!t->begun && h->attempts > 0))
+		field_int(f, "attempts", h->attempts);
+	if (!t->begun && d->attempt)
+		field_text(f, "provider", task_provider(t), strlen(task_provider(t)));
+	if (d->error[0] != '\0' || h->attempts > 1)
+		field_text(f, "error", d->error, timeline_cut(d->error, POLICY_MAX_ERROR));
+	if (h->n_tries > 0) {
+		history_write_tries(h, tries);
+		field_text(f, "tries", buf_str(tries), tries->len);
+	}
+	if (h->pinned[0] != '\0')
+		field_text(f, "pinned", h->pinned, strlen(h->pinned));
+	if (d->settle == SETTLE_DELAY)
+		field_int(f, "next_attempt_at", d->at);
+	else if (t->due_at > 0)
+		field_text(f, "next_attempt_at", "", 0);
+	if (t->outcome.message_id[0] != '\0')
+		field_text(f, "message_id", t->outcome.message_id, strlen(t->outcome.message_id));
+	if (t->recipients)
+		field_text(f, "recipients", t->recipients, strlen(t->recipients));
+}
+
+static bool is_deleted(const struct fields *f, size_t i)
+{
+	return !f->list[i].is_num && f->list[i].len == 0;
+}
+
+static void add_fields(struct command *c, const struct fields *f, size_t deleted, size_t identity)
+{
+	command_pack_number(c, deleted);
+	command_pack_number(c, f->n - deleted);
+	command_pack_number(c, identity);
+	for (size_t i = 0; i < f->n; i++) {
+		if (is_deleted(f, i))
+			command_str(c, f->list[i].name);
+	}
+	for (size_t i = 0; i < f->n; i++) {
+		if (is_deleted(f, i))
+			continue;
+		command_str(c, f->list[i].name);
+		if (f->list[i].is_num)
+			command_int(c, f->list[i].num);
+		else
+			command_arg(c, f->list[i].value, f->list[i].len);
+	}
+}
+
+void timeline_add_finish(struct command *c, const struct task *t, const struct options *o,
+                         int64_t now, size_t identity)
+{
+	int64_t ttl = timeline_ttl(&t->decision, o, now);
 	struct fields f = {0};
 	struct buf tries;
 	char line[TIMELINE_MAX_LINE + 1];
-	bool retry = d->settle == SETTLE_DELAY;
+	size_t deleted = 0;
 
 	buf_init(&tries, 4096);
 	timeline_line(line, t);
-	if (d->attempt)
-		fields_attempt(&f, t, line);
-	/* begin wrote the number of this attempt; one that does not count is taken back. */
-	if ((t->begun && !d->attempt) || (!t->begun && h->attempts > 0))
-		field_int(&f, "attempts", h->attempts);
-	if (!t->begun && d->attempt)
-		field_text(&f, "provider", task_provider(t), strlen(task_provider(t)));
-	if (d->error[0] != '\0' || h->attempts > 1)
-		field_text(&f, "error", d->error, timeline_cut(d->error, POLICY_MAX_ERROR));
-	if (h->n_tries > 0) {
-		history_write_tries(h, &tries);
-		field_text(&f, "tries", buf_str(&tries), tries.len);
-	}
-	if (h->pinned[0] != '\0')
-		field_text(&f, "pinned", h->pinned, strlen(h->pinned));
-	if (retry)
-		field_int(&f, "next_attempt_at", d->at);
-	else if (t->due_at > 0)
-		field_text(&f, "next_attempt_at", "", 0);
-	if (t->outcome.message_id[0] != '\0')
-		field_text(&f, "message_id", t->outcome.message_id, strlen(t->outcome.message_id));
-	if (t->recipients)
-		field_text(&f, "recipients", t->recipients, strlen(t->recipients));
-
-	command_str(c, d->status);
-	command_int(c, timeline_ttl(d, o, now));
-	command_str(c, t->begun ? line : ""); /* nothing leaves before begin */
-	command_int(c, (int64_t)f.n);
-	for (size_t i = 0; i < f.n; i++) {
-		command_str(c, f.list[i].name);
-		if (f.list[i].is_num)
-			command_int(c, f.list[i].num);
-		else
-			command_arg(c, f.list[i].value, f.list[i].len);
-	}
+	fields_fill(&f, t, line, &tries);
+	for (size_t i = 0; i < f.n; i++)
+		deleted += is_deleted(&f, i);
+	command_str(c, t->decision.status);
+	if (ttl == timeline_settled_ttl(o))
+		command_str(c, "");
+	else
+		command_int(c, ttl);
+	/* Nothing leaves before begin. */
+	command_str(c, !t->begun ? "" : t->decision.attempt ? "=" : line);
+	add_fields(c, &f, deleted, identity);
 	buf_free(&tries);
 }
 
-static void tags_write(struct buf *b, const struct job *j)
+static void add_tags(struct command *c, const struct job *j)
 {
+	struct buf tags;
+
+	buf_init(&tags, 8192);
 	for (size_t i = 0; i < j->n_tags; i++) {
 		if (i > 0)
-			buf_add_char(b, ',');
-		buf_add_str(b, j->tags[i]);
+			buf_add_char(&tags, ',');
+		buf_add_str(&tags, j->tags[i]);
 	}
+	command_str(c, "tags");
+	command_arg(c, tags.data, tags.len);
+	buf_free(&tags);
 }
 
 const char *timeline_provider(const struct task *t)
@@ -169,21 +232,21 @@ const char *timeline_provider(const struct task *t)
 void timeline_add_event(struct command *c, const struct task *t)
 {
 	const struct job *j = t->job;
-	struct buf tags;
+	bool told = t->decision.status != NULL;
+	bool tenant = told && j && j->tenant && j->tenant[0] != '\0',
+	     tags = told && j && j->n_tags > 0;
 
-	command_int(c, t->decision.status != NULL);
-	if (!t->decision.status)
-		return;
-	buf_init(&tags, 8192);
-	if (j)
-		tags_write(&tags, j);
-	command_str(c, t->key);
-	command_str(c, t->decision.status);
-	command_str(c, timeline_provider(t));
+	command_str(c, told ? t->key : "");
+	command_str(c, told ? t->decision.status : "");
+	command_str(c, told ? timeline_provider(t) : "");
 	command_int(c, t->history.attempts);
 	command_str(c, t->outcome.code);
 	command_int(c, t->took_us / 1000);
-	command_str(c, j ? j->tenant : "");
-	command_arg(c, tags.data, tags.len);
-	buf_free(&tags);
+	command_pack_number(c, 2 * (size_t)tenant + 2 * (size_t)tags);
+	if (tenant) {
+		command_str(c, "tenant");
+		command_str(c, j->tenant);
+	}
+	if (tags)
+		add_tags(c, j);
 }

@@ -1,5 +1,6 @@
 #include "redis/command.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define MAX_DIGITS 20 /* of a 64-bit number; a sign comes on top */
@@ -141,6 +142,22 @@ void command_pack_end(struct command *c)
 	*to++ = '\n';
 	c->body.len = (size_t)(to - c->body.data);
 	c->pack_at = 0;
+}
+
+void command_pack_number(struct command *c, size_t n)
+{
+	unsigned char bytes[3] = {(unsigned char)n};
+	size_t len = 1;
+
+	if (n > 0xffff)
+		abort();
+	if (n > 0x7f) {
+		bytes[0] = 0xcd;
+		bytes[1] = (unsigned char)(n >> 8);
+		bytes[2] = (unsigned char)n;
+		len = 3;
+	}
+	buf_add(&c->body, bytes, len);
 }
 
 void command_str(struct command *c, const char *s)

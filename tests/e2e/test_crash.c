@@ -20,21 +20,6 @@
 #define STORM_KILLS 10
 #define STORM_WORKERS 3
 
-struct progress {
-	const char *record;
-	size_t n;
-};
-
-static bool has_taken(void *arg)
-{
-	const struct progress *p = arg;
-	struct tally *t = tally_of_record(p->record);
-	bool enough = tally_total(t) >= p->n;
-
-	tally_free(t);
-	return enough;
-}
-
 /* Under load, worker after worker is killed. Every mail is settled, none is sent twice but where the
  * timeline admits that it may be. */
 static void test_storm(void **state)
@@ -53,10 +38,9 @@ static void test_storm(void **state)
 	for (int i = 0; i < STORM_WORKERS; i++)
 		workers[i] = fleet_worker(f, NULL);
 	for (int i = 0; i < STORM_KILLS; i++) {
-		struct progress p = {record, (size_t)(i + 1) * STORM_MAILS / (STORM_KILLS + 2)};
 		size_t victim = (size_t)i % STORM_WORKERS;
 
-		wait_until(has_taken, &p, 0);
+		tally_wait(record, (size_t)(i + 1) * STORM_MAILS / (STORM_KILLS + 2));
 		process_kill(workers[victim]);
 		workers[victim] = fleet_worker(f, NULL);
 	}

@@ -40,12 +40,6 @@ static bool all_shown(void *arg)
 	return shown >= a->n;
 }
 
-static bool never(void *arg)
-{
-	(void)arg;
-	return false;
-}
-
 /* ---- the numbers ----------------------------------------------------------------------------- */
 
 #define FIRST 60
@@ -207,7 +201,7 @@ static void test_the_wait_of_an_accepted_mail(void **state)
 	(void)state;
 	answer_status(r, 202);
 	answer_free(r);
-	(void)!wait_for(NULL, never, NULL, 300); /* it waits in the list meanwhile */
+	wait_loop_for(NULL, 300); /* it waits in the list meanwhile */
 	began = wait_now_ms();
 	w = fleet_worker_ready(f, NULL);
 	fleet_wait_status(f, "waits", "sent");

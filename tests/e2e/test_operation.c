@@ -35,17 +35,6 @@ static int stop_sink(void **state)
 	return 0;
 }
 
-static bool never(void *arg)
-{
-	(void)arg;
-	return false;
-}
-
-static void let_pass(int ms)
-{
-	assert_false(wait_for(NULL, never, NULL, ms));
-}
-
 static bool is_kept(void *key)
 {
 	return sink_copies(sink, key) > 0;
@@ -75,7 +64,7 @@ static void test_drain(void **state)
 	wait_kept("answering");
 	sink_wait_asked(sink, "hold-rcpt.b@example.com", 1);
 	fleet_push_many(f, NULL, "d", 6, ""); /* two wait in its hands, the others in the list */
-	let_pass(50);
+	wait_loop_for(NULL, 50);
 	process_signal(w, SIGTERM);
 	process_wait_line(w, "\"draining\"", 0);
 	sink_go(sink);
@@ -203,7 +192,7 @@ static void test_until_empty(void **state)
 	wait_kept("theirs");
 	before = redis_server_info(fleet_redis(f), "stats", "total_commands_processed");
 	w = fleet_run(f, drain, NULL);
-	let_pass(500);
+	wait_loop_for(NULL, 500);
 	assert_true(process_running(w));
 	/* It looks now and then, not all the time: some ten looks a second, of some ten commands, the ones
 	 * inside its scripts included. */
@@ -311,7 +300,7 @@ static void test_pause(void **state)
 	process_wait_line(w, "\"paused\"", 0);
 	fleet_push_many(f, NULL, "q", 10, "");
 	/* One may be taken by the doorbell that was waiting. */
-	let_pass(1200);
+	wait_loop_for(NULL, 1200);
 	assert_int_equal(timelines_count(f, "q", 10).sent, 0);
 	redis_server_do(fleet_redis(f), "HDEL mail:control pause:queue:mail:queue");
 	process_wait_line(w, "\"resumed\"", 0);
@@ -326,7 +315,7 @@ static void test_pause(void **state)
 	redis_server_do(fleet_redis(f), "HSET mail:control pause:provider:secondary 1");
 	process_wait_lines(w, "\"paused\"", 3, 0);
 	fleet_push(f, "neither", "");
-	let_pass(500);
+	wait_loop_for(NULL, 500);
 	assert_int_equal(timelines_lines(f, "neither", NULL, NULL), 0);
 	redis_server_do(fleet_redis(f), "DEL mail:control");
 	fleet_wait_status(f, "neither", "sent");
@@ -419,7 +408,7 @@ static void test_idle(void **state)
 	start = pace_now(f);
 	cpu = fleet_cpu_ms(w);
 	commands = wire_count(wire, NULL);
-	let_pass(4000);
+	wait_loop_for(NULL, 4000);
 	commands = wire_count(wire, NULL) - commands;
 	cpu = fleet_cpu_ms(w) - cpu;
 	if ((int64_t)commands * 1000 >= 5 * (pace_now(f) - start))

@@ -81,28 +81,12 @@ static void test_not_there(void **state)
 	redis_server_free(r);
 }
 
-struct progress {
-	const char *record;
-	size_t n;
-};
-
-static bool has_taken(void *arg)
-{
-	const struct progress *p = arg;
-	struct tally *t = tally_of_record(p->record);
-	bool enough = tally_total(t) >= p->n;
-
-	tally_free(t);
-	return enough;
-}
-
 /* Killed under load, and away for longer than a lease: workers keep what they have in hand; no
  * attempt is charged, nothing is called unknown. */
 static void test_restart(void **state)
 {
 	struct fleet *f = fleet_start(always);
 	const char *record = fleet_mock(f, "PRIMARY", "latency=10-60");
-	struct progress a_third = {record, 200};
 	struct process *workers[2];
 
 	(void)state;
@@ -111,7 +95,7 @@ static void test_restart(void **state)
 	for (int i = 0; i < 2; i++)
 		workers[i] = fleet_worker_ready(f, NULL);
 	fleet_push_many(f, NULL, "r", 600, "");
-	wait_until(has_taken, &a_third, 0);
+	tally_wait(record, 200); /* a third */
 	redis_server_kill(fleet_redis(f));
 	let_pass(6300);
 	redis_server_run(fleet_redis(f));
@@ -134,17 +118,7 @@ static bool has_loaded(void *arg)
 /* It answers LOADING for a while: that is no reason to charge anybody, nor to ask all the time. */
 static void test_loading(void **state)
 {
-	static const char *const slowly[] = {"--appendonly",
-	                                     "yes",
-	                                     "--appendfsync",
-	                                     "always",
-	                                     "--aof-use-rdb-preamble",
-	                                     "yes",
-	                                     "--loading-process-events-interval-bytes",
-	                                     "1024",
-	                                     "--key-load-delay",
-	                                     "700",
-	                                     NULL};
+	static const char *const slowly[] = {TROUBLE_SLOW_TO_LOAD("700"), NULL};
 	struct fleet *f = fleet_start(slowly);
 	const char *record = fleet_mock(f, "PRIMARY", "latency=10-60");
 	struct process *w;
@@ -158,7 +132,7 @@ static void test_loading(void **state)
 		let_pass(5);
 	w = fleet_worker_ready(f, (const char *const[]){"LOG_LEVEL=debug", NULL});
 	fleet_push_many(f, NULL, "l", 50, "");
-	wait_until(has_taken, &((struct progress){record, 10}), 0);
+	tally_wait(record, 10);
 	redis_server_kill(fleet_redis(f));
 	redis_server_run_unready(fleet_redis(f));
 	process_wait_line(w, "LOADING", 0);
@@ -184,7 +158,7 @@ static void test_silent(void **state)
 	for (int i = 0; i < 2; i++)
 		workers[i] = fleet_worker_ready(f, NULL);
 	fleet_push_many(f, NULL, "s", 600, "");
-	wait_until(has_taken, &((struct progress){record, 200}), 0);
+	tally_wait(record, 200);
 	redis_server_pause(fleet_redis(f));
 	for (int i = 0; i < 2; i++)
 		process_wait_line(workers[i], "not answered within its deadline", 0);
@@ -371,7 +345,7 @@ static void test_busy(void **state)
 	fleet_set(f, "CONCURRENCY=10");
 	fleet_worker_ready(f, NULL);
 	fleet_push_many(f, NULL, "b", 200, "");
-	wait_until(has_taken, &((struct progress){record, 50}), 0);
+	tally_wait(record, 50);
 	stranger = fleet_client(f);
 	reply = redisCommand(stranger, "EVAL %s 0",
 	                     "local function now() local t = redis.call('TIME') "
@@ -400,7 +374,7 @@ static void test_script_flush(void **state)
 	w = fleet_worker_ready(f, NULL);
 	fleet_push_many(f, NULL, "f", 400, "");
 	for (size_t n = 20; n <= 380; n += 40) {
-		wait_until(has_taken, &((struct progress){record, n}), 0);
+		tally_wait(record, n);
 		redis_server_do(fleet_redis(f), "SCRIPT FLUSH");
 	}
 	fleet_wait_settled(f, NULL);
@@ -485,16 +459,57 @@ static void test_evicts(void **state)
 	fleet_free(f);
 }
 
+/* What begin wrote is gone when the provider answers (a failover has lost it): the outcome is written with all that a
+ * status tells of its mail. */
+static void test_loses_what_was_begun(void **state)
+{
+	static const char *const fields[] = {"owner", "fingerprint", "created_at", "attempt:1",
+	                                     NULL};
+	struct fleet *f = fleet_start(NULL);
+	struct process *w;
+
+	(void)state;
+	fleet_set(f, "PROVIDER_PRIMARY=%s", sink_dsn(sink, ""));
+	w = fleet_worker_ready(f, NULL);
+	sink_stay(sink);
+	fleet_push_to(f, "begun", "hold-dot.lost@example.com", "");
+	while (sink_copies(sink, "begun") == 0)
+		assert_false(wait_for(NULL, never, NULL, 5));
+	redis_server_do(fleet_redis(f), "DEL mail:status:begun");
+	sink_go(sink);
+	fleet_wait_status(f, "begun", "sent");
+	fleet_wait_settled(f, NULL);
+	fleet_expect(f, "begun", "to", "hold-dot.lost@example.com");
+	for (size_t i = 0; fields[i]; i++) {
+		char *value = fleet_field(f, "begun", fields[i]);
+		assert_string_not_equal(value, "");
+		free(value);
+	}
+	fleet_push_to(f, "begun", "hold-dot.lost@example.com", "");
+	fleet_wait_field(f, "begun", "duplicates", "1");
+	assert_int_equal(sink_copies(sink, "begun"), 1);
+	fleet_stop(f, w);
+	fleet_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_not_there),         cmocka_unit_test(test_restart),
-		cmocka_unit_test(test_loading),           cmocka_unit_test(test_silent),
-		cmocka_unit_test(test_silent_while_held), cmocka_unit_test(test_full),
-		cmocka_unit_test(test_full_for_long),     cmocka_unit_test(test_refuses_writes),
-		cmocka_unit_test(test_cannot_save),       cmocka_unit_test(test_busy),
-		cmocka_unit_test(test_script_flush),      cmocka_unit_test(test_wrong_type),
-		cmocka_unit_test(test_wrong_status),      cmocka_unit_test(test_evicts),
+		cmocka_unit_test(test_not_there),
+		cmocka_unit_test(test_restart),
+		cmocka_unit_test(test_loading),
+		cmocka_unit_test(test_silent),
+		cmocka_unit_test(test_silent_while_held),
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_full_for_long),
+		cmocka_unit_test(test_refuses_writes),
+		cmocka_unit_test(test_cannot_save),
+		cmocka_unit_test(test_busy),
+		cmocka_unit_test(test_script_flush),
+		cmocka_unit_test(test_wrong_type),
+		cmocka_unit_test(test_wrong_status),
+		cmocka_unit_test(test_evicts),
+		cmocka_unit_test(test_loses_what_was_begun),
 	};
 
 	cmocka_set_test_filter(getenv("TEST"));

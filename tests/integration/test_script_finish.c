@@ -1,6 +1,7 @@
 /* finish.lua: what became of a mail. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,24 +21,42 @@ struct finish_case {
 	const char *stored, *who, *status, *fields, *answer, *then;
 };
 
+static void check_one(void **state, const struct finish_case *c, const char *who,
+                      const char *answer, const char *then)
+{
+	struct rig *r = rig_begin(state);
+
+	rig_store(r, K, "%s", c->stored);
+	char *before = rig_state(r);
+	rig_expect_twice(r, answer, answer, SCRIPT_FINISH, K,
+	                 "%s ada@x.org 'Hello you' %s %d 'primary sent 250 2.0.0 12ms' %s", who,
+	                 c->status, TTL, c->fields);
+	if (then) {
+		rig_hash(r, K, "%s", then);
+	} else {
+		char *after = rig_state(r);
+		rig_same(__FILE__, __LINE__, c->stored, after, before);
+		free(after);
+	}
+	free(before);
+}
+
+/* Each case also without the mail's identity, as it is asked first of what was begun: the same comes of it where
+ * the job owns its key, and nothing where it does not. (Of a job that was not read it is always told.) */
 static void check_all(void **state, const struct finish_case *cases, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		const struct finish_case *c = &cases[i];
-		struct rig *r = rig_begin(state);
-		rig_store(r, K, "%s", c->stored);
-		char *before = rig_state(r);
-		rig_expect_twice(r, c->answer, c->answer, SCRIPT_FINISH, K,
-		                 "%s ada@x.org 'Hello you' %s %d 'primary sent 250 2.0.0 12ms' %s",
-		                 c->who, c->status, TTL, c->fields);
-		if (c->then) {
-			rig_hash(r, K, "%s", c->then);
-		} else {
-			char *after = rig_state(r);
-			rig_same(__FILE__, __LINE__, c->stored, after, before);
-			free(after);
-		}
-		free(before);
+		size_t len = strlen(c->who);
+		bool read = c->who[len - 1] == 'F', owns = strncmp(c->stored, "owner=q#a", 9) == 0;
+		char *who = strdup(c->who);
+
+		check_one(state, c, c->who, c->answer, c->then);
+		assert_non_null(who);
+		who[len - 1] = '-';
+		if (read)
+			check_one(state, c, who, owns ? c->answer : "whole", owns ? c->then : NULL);
+		free(who);
 	}
 }
 #define CHECK_ALL(STATE, CASES) check_all((STATE), (CASES), sizeof(CASES) / sizeof((CASES)[0]))
@@ -284,6 +303,43 @@ static void test_it_lives_as_long_as_it_is_told(void **state)
 	assert_int_equal(redis_server_int(rig_server(r), "PEXPIRETIME " K), until);
 }
 
+/* Begin has let it live that much longer: it is left at that. */
+static void test_what_begin_gave_is_left(void **state)
+{
+	static const struct {
+		const char *stored, *ttl;
+		long long spare;
+		bool left;
+	} cases[] = {
+		{SENDING, "604800000", 60000, false}, /* it says how long: that counts */
+		{SENDING, "''", 60000, true},
+		{SENDING, "''", -1, false},
+		{SENDING " token=7", "''", 60000, false}, /* of another claim */
+		{"owner=q#a fingerprint=F status=retrying attempts=1", "''", 60000, false},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct rig *r = rig_begin(state);
+		long long now = rig_now(r);
+
+		rig_store(r, K, "%s updated_at=%lld", cases[i].stored, now - 50000);
+		redis_server_do(rig_server(r), "PEXPIREAT " K " %lld", now + 10000000);
+		rig_expect(r, strstr(cases[i].stored, "token=7") ? "late" : "ok", SCRIPT_FINISH, K,
+		           "5000000 %lld  q#a 1 - '' '' sent %s line 1 error x", cases[i].spare,
+		           cases[i].ttl);
+		long long until = redis_server_int(rig_server(r), "PEXPIRETIME " K);
+		bool left = until == now + 10000000;
+		assert_int_equal(left, cases[i].left || strstr(cases[i].stored, "token=7") != NULL);
+		if (!left)
+			assert_in_range(until, now + 5000000, now + 604800000 + 60000);
+	}
+	/* too long ago: the rest would be less than it is to live */
+	struct rig *r = rig_begin(state);
+	rig_store(r, K, SENDING " updated_at=%lld", (long long)rig_now(r) - 50000);
+	rig_expect(r, "ok", SCRIPT_FINISH, K,
+	           "5000000 49999  q#a 1 - '' '' sent '' line 1 error x");
+	assert_in_range(redis_server_int(rig_server(r), "PTTL " K), 4000000, 5000000);
+}
+
 /* Arguments of different length, a key of another type in the middle. */
 static void test_a_batch_is_answered_one_by_one(void **state)
 {
@@ -297,18 +353,21 @@ static void test_a_batch_is_answered_one_by_one(void **state)
 	assert_memory_equal(note, "'error WRONGTYPE", 16);
 	free(note);
 	char *answer = rig_call(
-		r, SCRIPT_FINISH, K " " K2 " " K3 " " K "n",
+		r, SCRIPT_FINISH, K " " K2 " " K3 " " K "n " K "e " K,
 		"q#a 1 F a@x.org Hi sent %d line 3 attempt:1 l error '' provider secondary"
 		"  q#b 1 F a@x.org Hi sent %d line 1 error x"
 		"  q#c 1 F a@x.org Hi sent %d line 2 error x attempt:1 y"
-		"  q#d 1 '' '' '' failed %d '' 1 error invalid",
-		TTL, TTL, TTL, TTL);
+		"  q#d 1 '' '' '' failed %d '' 1 error invalid"
+		"  q#e 1 - '' '' sent %d line 2 error x next_attempt_at ''"
+		"  q#a 1 - '' '' sent %d line 1 message_id m",
+		TTL, TTL, TTL, TTL, TTL, TTL);
 	assert_memory_equal(answer, "ok 'error WRONGTYPE", 19);
-	assert_non_null(strstr(answer, "' 'final cancelled' foreign"));
+	assert_non_null(strstr(answer, "' 'final cancelled' foreign whole ok"));
 	free(answer);
-	rig_hash(r, K, "status=sent attempt:1=l provider=secondary !error");
-	rig_sees(r, "8",
-	         "HLEN " K); /* those of before, attempt:1, updated_at; nothing of its neighbours */
+	rig_hash(r, K, "status=sent attempt:1=l provider=secondary message_id=m !error");
+	rig_sees(r, "9",
+	         "HLEN " K); /* those of before, attempt:1, message_id, updated_at; nothing of its
+	                              * neighbours */
 	rig_hash(r, K3, "status=cancelled !error !attempt:1");
 	rig_hash(r, K "n", "status=failed error=invalid !owner");
 	rig_sees(r, "oops", "GET " K2);
@@ -368,6 +427,7 @@ int main(void)
 		cmocka_unit_test(test_a_job_that_is_not_read_ends_its_mail),
 		cmocka_unit_test(test_it_was_taken_over),
 		cmocka_unit_test(test_it_lives_as_long_as_it_is_told),
+		cmocka_unit_test(test_what_begin_gave_is_left),
 		cmocka_unit_test(test_a_batch_is_answered_one_by_one),
 		cmocka_unit_test(test_full_memory_does_not_stop_it),
 		cmocka_unit_test(test_nothing_to_finish),

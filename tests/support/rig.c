@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "redis/sync.h"
+#include "support/packing.h"
 #include "support/words.h"
 
 #define MAX_TEXT ((size_t)256 << 20)
@@ -194,34 +195,6 @@ void rig_watch(struct rig *r, bool on)
 
 /* ---- calls ---------------------------------------------------------------------------------- */
 
-/* How many arguments of a script come before those that are packed into one. */
-static size_t plain_arguments(enum script s)
-{
-	switch (s) {
-	case SCRIPT_BEGIN:
-	case SCRIPT_SETTLE:
-		return 1;
-	case SCRIPT_FINISH:
-		return 0;
-	default:
-		return SIZE_MAX;
-	}
-}
-
-static void add_arguments(struct command *c, enum script s, const struct words *a)
-{
-	size_t plain = plain_arguments(s);
-
-	for (size_t i = 0; i < a->n && i < plain; i++)
-		command_str(c, a->word[i]);
-	if (plain == SIZE_MAX)
-		return;
-	command_pack(c);
-	for (size_t i = plain; i < a->n; i++)
-		command_str(c, a->word[i]);
-	command_pack_end(c);
-}
-
 /* The reply, or NULL with err filled. */
 static redisReply *run(struct rig *r, enum script s, const char *keys, const char *args,
                        struct error *err)
@@ -235,7 +208,7 @@ static redisReply *run(struct rig *r, enum script s, const char *keys, const cha
 	script_command(&r->command, s, k.n);
 	for (size_t i = 0; i < k.n; i++)
 		command_str(&r->command, k.word[i]);
-	add_arguments(&r->command, s, &a);
+	packing_add(&r->command, s, &a);
 	redisReply *reply = sync_run(r->sync, &r->command, err);
 	buf_clear(&r->ran);
 	if (r->monitor) {

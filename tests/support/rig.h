@@ -9,8 +9,8 @@
  *             rig_expect_twice(r, "ok", "gone", SCRIPT_SETTLE, SETTLE_KEYS, "0  a 1 ack 0 0");
  *     }
  *
- * Keys, arguments and answers are lines of words (words.h); arguments are a printf format (those that a
- * script takes packed are packed here). Every
+ * Keys, arguments and answers are lines of words (words.h); arguments are a printf format (how those are
+ * written that a script takes packed: packing.h). Every
  * call is watched by MONITOR: the test fails when a script touches a key that was not declared, so
  * that each test also shows that. Time passes by rig_age: what is stored in Redis becomes older,
  * nobody waits. */

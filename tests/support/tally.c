@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "support/tmpdir.h"
+#include "support/wait.h"
 
 struct line {
 	const char *key, *id;
@@ -116,6 +117,26 @@ void tally_free(struct tally *t)
 	free(t->in_order);
 	free(t->by_key);
 	free(t);
+}
+
+struct wanted {
+	const char *path;
+	size_t n;
+};
+
+static bool has_taken(void *arg)
+{
+	const struct wanted *w = arg;
+	struct tally *t = tally_of_record(w->path);
+	bool enough = tally_total(t) >= w->n;
+
+	tally_free(t);
+	return enough;
+}
+
+void tally_wait(const char *path, size_t n)
+{
+	wait_until(has_taken, (&(struct wanted){path, n}), 0);
 }
 
 /* The first line of a key, or where it would be. */

@@ -18,6 +18,9 @@ struct tally *tally_of_record(const char *path) MUST_CHECK;
 struct tally *tally_of_dump(const char *path) MUST_CHECK;
 void tally_free(struct tally *t);
 
+/* Until there are at least n lines in the file. */
+void tally_wait(const char *path, size_t n);
+
 size_t tally_copies(const struct tally *t, const char *key); /* of one mail */
 /* When the first was taken, by the wall clock: of a mock's record. */
 long long tally_first_ms(const struct tally *t, const char *key);

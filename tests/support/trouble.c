@@ -15,20 +15,7 @@
 #include "support/port.h"
 #include "support/wait.h"
 
-/* It takes its time over each key that it loads, and looks at its clients meanwhile. */
-const char *const trouble_args[] = {"--appendonly",
-                                    "yes",
-                                    "--appendfsync",
-                                    "always",
-                                    "--aof-use-rdb-preamble",
-                                    "yes",
-                                    "--loading-process-events-interval-bytes",
-                                    "1024",
-                                    "--key-load-delay",
-                                    "20000",
-                                    "--lua-time-limit",
-                                    "20",
-                                    NULL};
+const char *const trouble_args[] = {TROUBLE_SLOW_TO_LOAD("20000"), "--lua-time-limit", "20", NULL};
 
 static struct process *slow_script; /* of BUSY; one at a time */
 

@@ -11,6 +11,11 @@
 
 #include "support/redis_server.h"
 
+/* A server that takes so many µs over each key that it loads, and looks at its clients meanwhile. */
+#define TROUBLE_SLOW_TO_LOAD(US)                                                                   \
+	"--appendonly", "yes", "--appendfsync", "always", "--aof-use-rdb-preamble", "yes",         \
+		"--loading-process-events-interval-bytes", "1024", "--key-load-delay", US
+
 /* With what the server must have been started. */
 extern const char *const trouble_args[];
 

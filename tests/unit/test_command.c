@@ -121,6 +121,24 @@ static void test_packed_values(void **state)
 	command_free(&c);
 }
 
+static void test_packed_numbers(void **state)
+{
+	struct command c;
+
+	(void)state;
+	command_init(&c);
+	command_str(&c, "EVAL");
+	command_pack(&c);
+	command_pack_number(&c, 7);
+	command_pack_number(&c, 127);
+	command_pack_number(&c, 128);
+	command_pack_number(&c, 0xabcd);
+	command_str(&c, "a");
+	command_pack_end(&c);
+	ASSERT_WIRE(&c, "*2\r\n$4\r\nEVAL\r\n$10\r\n\x07\x7f\xcd\0\x80\xcd\xab\xcd\xa1\x61\r\n");
+	command_free(&c);
+}
+
 static void test_cleared_command_starts_anew(void **state)
 {
 	struct command c;
@@ -196,6 +214,7 @@ int main(void)
 		cmocka_unit_test(test_wire_may_be_asked_for_between_arguments),
 		cmocka_unit_test(test_many_arguments),
 		cmocka_unit_test(test_packed_values),
+		cmocka_unit_test(test_packed_numbers),
 		cmocka_unit_test(test_cleared_command_starts_anew),
 		cmocka_unit_test(test_too_long_command_has_no_wire),
 		cmocka_unit_test(test_first_key),

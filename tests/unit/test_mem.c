@@ -148,6 +148,12 @@ static void test_strings(void **state)
 	mem_free(s);
 	s = mem_strndup(NULL, 0);
 	assert_string_equal(s, "");
+	mem_free_secret(s);
+	s = mem_realloc(mem_strdup(""), 10); /* what is shared stays where it is */
+	memset(s, 'x', 10);
+	mem_free(s);
+	s = mem_strdup("");
+	assert_string_equal(s, "");
 	mem_free(s);
 	s = mem_printf("%s-%d", "x", 12);
 	assert_string_equal(s, "x-12");
