@@ -68,7 +68,7 @@ struct post {
 
 TAILQ_HEAD(post_list, post);
 
-/* Checks one mail as it came (HTTP-API's limits on top of the job's) and makes it ready to be taken.
+/* Checks one mail as it came (the API's limits on top of the job's) and makes it ready to be taken.
  * header_key: from the request's head, or NULL. Never NULL; outcome POST_INVALID tells that it is not
  * valid. trace: goes into a payload that names no traceparent (its state, where that names none either); NULL: nothing
  * does. */

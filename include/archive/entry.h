@@ -34,7 +34,7 @@ void entry_free(struct entry *e);
  * note on a job that was not valid: a later mail may have the same key. */
 void entry_take_details(struct entry *e, const char *queue, const redisReply *pairs);
 
-/* One object of the array that ENTRY_SQL takes. */
+/* One object of the array that entry_sql takes. */
 void entry_write(const struct entry *e, const char *queue, struct buf *out);
 
 /* Keeps them: $1 is a JSON array of what entry_write writes. Any order, any number of times. */

@@ -114,8 +114,7 @@ struct options {
 
 /* Reads flags out of argv (argv[0] is skipped), then the environment and files. Arguments that are
  * no options are moved to the front: argv[1 … *n_rest]. `own` names the flags that the calling
- * subcommand reads itself, as in getopt_long's spirit but simple: NULL-terminated, "watch" for a
- * switch, "workers=" for one that takes a value; they are kept among the rest as "--watch",
+ * subcommand reads itself: NULL-terminated, "watch" for a switch, "workers=" for one that takes a value; they are kept among the rest as "--watch",
  * "--workers=VALUE". After a lone "--", which is not kept, everything is. A switch is --strict,
  * --no-strict or --strict=1; -h is --help (an own flag); the last of several counts. Behind the
  * rest stand our flags and then NULLs, so that SIGHUP may load from the same argv once more.

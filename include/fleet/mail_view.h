@@ -1,4 +1,4 @@
-/* mail_view.h - the status of one mail, read from its hash (DESIGN A4; lua/README.md). */
+/* mail_view.h - the status of one mail, read from its hash (lua/README.md: the status). */
 #ifndef FLEET_MAIL_VIEW_H
 #define FLEET_MAIL_VIEW_H
 

@@ -50,7 +50,7 @@ enum task_state {
 enum task_event {
 	TASK_ON_CLAIMED,
 	TASK_ON_PEEKED,   /* verdict, history … are filled */
-	TASK_ON_ASKED,    /* rival_alive is filled */
+	TASK_ON_ASKED,    /* whether the rival's job is there is known: `rival` */
 	TASK_ON_PERMIT,   /* the gate has a permit and a place for it */
 	TASK_ON_READY,    /* the provider holds the last byte */
 	TASK_ON_BEGUN,    /* verdict is filled */

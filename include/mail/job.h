@@ -87,7 +87,7 @@ struct job {
 
 /* Parses and checks a payload. Returns the job, or NULL with one sentence per fault appended to
  * `faults` (all of them at once, separated by "; "; for broken JSON one, with the position in
- * bytes). The sentences of HTTP-API are used to the letter: Field "to" is required, … They quote no
+ * bytes). Clients of the API know these sentences to the letter: Field "to" is required, … They quote no
  * values, and names only of plain ASCII.
  *
  * JSON is read as json.h says. A member that is null counts as not given, unknown members are

@@ -3,7 +3,7 @@
  * A delivery is handed to a provider, which connects and sends everything but the last byte of the
  * message, then calls on_ready and holds. The worker asks Redis to `begin` and answers with
  * provider_release (the last byte leaves: the point of no return) or provider_abandon (it never
- * will). No server acts on a message before its last byte (DESIGN B1), so a worker that dies while
+ * will). No server acts on a message before its last byte (lua/README.md: the life of a job), so a worker that dies while
  * holding has harmed nothing.
  *
  *    provider_send ──▶ on_ready ──▶ provider_release ──▶ on_done

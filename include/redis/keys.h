@@ -1,4 +1,4 @@
-/* keys.h - the one place that knows the names of Redis keys (DESIGN: the table of keys; lua/README.md).
+/* keys.h - the one place that knows the names of Redis keys (lua/README.md: the keys).
  *
  * Keys are built once per queue or provider, and once per mail for its status. */
 #ifndef REDIS_KEYS_H

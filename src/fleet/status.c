@@ -19,7 +19,7 @@
 #define STATUS_FENCE_MS 500 /* for the replicas; nothing else passes on that connection meanwhile */
 #define STATUS_CONFIRM_TRIES 10
 #define STATUS_IDENTITY 3   /* values: add_identity */
-#define STATUS_MAX_FIELD 60 /* `to` and `subject` in the status are cut: DESIGN A4, listpack */
+#define STATUS_MAX_FIELD 60 /* `to` and `subject` in the status are cut: timeline.h */
 
 static const enum script step_scripts[] = {
 	[STATUS_PEEK] = SCRIPT_PEEK,

@@ -79,7 +79,7 @@ static void test_the_owner_goes_on(void **state)
 	CHECK_ALL(state, cases);
 }
 
-/* Fencing: what an earlier and a later claim of the same job find (DESIGN B4). */
+/* Fencing: what an earlier and a later claim of the same job find. */
 static void test_tokens_fence(void **state)
 {
 	static const struct begin_case cases[] = {
@@ -163,7 +163,7 @@ static void test_an_accepted_mail_is_taken(void **state)
 	CHECK_ALL(state, cases);
 }
 
-/* The reason why another job under this key was not valid gives way to a valid one (DESIGN A4). */
+/* The reason why another job under this key was not valid gives way to a valid one. */
 static void test_a_note_gives_way(void **state)
 {
 	static const struct begin_case cases[] = {

@@ -51,7 +51,7 @@ static void test_the_lease_is_given_from_now(void **state)
 	claim_free(&c);
 }
 
-/* DESIGN B3: arrivals, then what is due, then what the dead left, then the list. */
+/* The order: arrivals, then what is due, then what the dead left, then the list. */
 static void test_the_order_of_sources(void **state)
 {
 	struct rig *r = claim_begin(state);
@@ -181,7 +181,7 @@ static void test_no_more_is_parked_than_was_popped_at_once(void **state)
 	rig_sees(r, "38", "LLEN " QUEUE);
 }
 
-/* One command for each job of a large claim would be felt (DESIGN B2). */
+/* One command for each job of a large claim would be felt. */
 static void test_small_jobs_are_popped_in_large_chunks(void **state)
 {
 	struct rig *r = claim_begin(state);

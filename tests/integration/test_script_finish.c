@@ -214,7 +214,7 @@ static void test_another_job_has_the_key(void **state)
 	rig_hash(r, K, "owner=q#b status=sent duplicates=1");
 }
 
-/* Jobs that are not read own nothing; their reason shows while nobody owns the key (DESIGN A4). */
+/* Jobs that are not read own nothing; their reason shows while nobody owns the key. */
 static void test_a_note_about_a_job_that_was_not_read(void **state)
 {
 	static const struct finish_case cases[] = {

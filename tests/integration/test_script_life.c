@@ -1,5 +1,5 @@
 /* The scripts together: the life of a job, and what the next worker sees when one dies at each edge
- * of DESIGN B1. A "worker" here is who holds an id and a token. */
+ * of lua/README.md, "the worker dies after". A "worker" here is who holds an id and a token. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

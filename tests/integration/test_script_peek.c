@@ -136,7 +136,7 @@ static void test_what_is_settled_stays(void **state)
 	CHECK_ALL(state, cases);
 }
 
-/* DESIGN B1: a duplicate of unsettled mail is dropped only when the mail's own job is still there. */
+/* A duplicate of unsettled mail is dropped only when the mail's own job is still there. */
 static void test_rivals(void **state)
 {
 	static const struct peek_case cases[] = {

@@ -148,7 +148,7 @@ static void test_what_was_settled_before_is_gone_among_others(void **state)
 	rig_sees(r, "3", "HLEN " JOBS);
 }
 
-/* A lease that ran out and was not adopted is still its worker's (DESIGN B4). */
+/* A lease that ran out and was not adopted is still its worker's. */
 static void test_an_expired_lease_still_settles(void **state)
 {
 	struct rig *r = rig_begin(state);
@@ -286,7 +286,7 @@ static void test_nothing_to_settle(void **state)
 	rig_expect(r, "", SCRIPT_SETTLE, KEYS, "100");
 }
 
-/* What a mail costs here is a share of a few commands for the whole batch (DESIGN B2). */
+/* What a mail costs here is a share of a few commands for the whole batch. */
 static void test_a_batch_costs_as_many_commands_as_one(void **state)
 {
 	struct rig *r = rig_begin(state);

@@ -1,6 +1,6 @@
 /* patient.h - a producer that does not give up: it repeats, over a new connection, what was not answered.
  *
- * Reads and pushes over src/redis/sync.h, so that it finds its way to any kind of Redis. A push that is
+ * Reads and pushes over redis/sync.h, so that it finds its way to any kind of Redis. A push that is
  * repeated may be there twice: give it an idempotencyKey. And what became of many mails, as census counts it. */
 #ifndef SUPPORT_PATIENT_H
 #define SUPPORT_PATIENT_H

@@ -36,7 +36,7 @@ static void test_a_line_fits_a_listpack(void **state)
 	assert_int_equal(strlen(line), TIMELINE_MAX_LINE);
 }
 
-/* DESIGN A4: a settled status lives STATUS_TTL, one of a dead letter longer than DEAD_TTL, an
+/* A settled status lives STATUS_TTL, one of a dead letter longer than DEAD_TTL, an
  * unsettled one until MAX_QUEUE_TIME after its next attempt. */
 static void test_how_long_a_status_lives(void **state)
 {
