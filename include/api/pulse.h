@@ -1,10 +1,12 @@
 /* pulse.h - GET /api/live (?events=1 ends after so many fleet events): the fleet's figures as server-sent events, for whoever looks at the dashboard.
  *
  * While anybody looks, the fleet is surveyed once a second (less often when there are so many queues that it would
- * cost Redis more than PULSE_COMMANDS a second), once for all viewers of this process. The events:
+ * cost Redis more than PULSE_COMMANDS a second), once for all viewers of this process. While nobody looks, only the
+ * counts are asked for, every PULSE_REST_MS or less often (PULSE_REST_COMMANDS), so that whoever comes sees the last
+ * minutes. The events:
  *
  *     history   to a new viewer: [[at, sent, failed, held, retried], …], counts that only grow, of the last minutes
- *     fleet     {at, redis, status, problems, queues, workers, totals, wait, total, bounds, providers}
+ *     fleet     {at, everyMs, redis, status, problems, queues, workers, totals, wait, total, bounds, providers}
  *
  * A provider's last error is asked for only after one more attempt has failed.
  * A viewer that has not taken the last event misses the next. Each is cut off after a few minutes, and comes back
@@ -23,6 +25,8 @@
 
 #define PULSE_MS 1000
 #define PULSE_COMMANDS 90    /* a second */
+#define PULSE_REST_MS 10000
+#define PULSE_REST_COMMANDS 2 /* a second */
 #define PULSE_MAX 1000       /* viewers */
 #define PULSE_LIFE_US ((int64_t)300 * 1000000) /* of a viewer's stream */
 #define PULSE_HISTORY 300

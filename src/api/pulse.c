@@ -127,6 +127,7 @@ static void write_event(struct buf *out, const struct pulse *p, enum link_result
 {
 	jsonw_open(out, '{');
 	jsonw_pair_int(out, "at", result == LINK_OK ? s->now : clock_wall_ms());
+	jsonw_pair_int(out, "everyMs", (int64_t)(p->tick.repeat * 1e3));
 	jsonw_pair_bool(out, "redis", result == LINK_OK);
 	overview_write(out, result, s);
 	if (result == LINK_OK) {
@@ -190,11 +191,21 @@ static void pulse_tell(struct pulse *p)
 }
 
 /* Seconds between two surveys of so many questions. */
-static double pulse_period(size_t questions)
+static double pulse_period(const struct pulse *p, size_t questions)
 {
 	size_t beats = 1 + questions / (PULSE_COMMANDS + 1);
+	double rest_s = (double)questions / PULSE_REST_COMMANDS;
 
-	return (double)beats * PULSE_MS / 1e3;
+	if (p->n > 0)
+		return (double)beats * PULSE_MS / 1e3;
+	return rest_s > PULSE_REST_MS / 1e3 ? rest_s : PULSE_REST_MS / 1e3;
+}
+
+static void pulse_set_timer(struct pulse *p, double after_s, double every_s)
+{
+	ev_timer_stop(p->api->loop, &p->tick);
+	ev_timer_set(&p->tick, after_s, every_s);
+	ev_timer_start(p->api->loop, &p->tick);
 }
 
 static void pulse_on_errors(void *data, enum link_result result)
@@ -227,13 +238,15 @@ static void pulse_on_look(void *data, enum link_result result, const struct surv
 	struct pulse *p = data;
 	struct pulse_sample sample = {0};
 
-	p->looking = !p->closed && result == LINK_OK && ask_errors(p, s);
-	p->tick.repeat = pulse_period(survey_questions(s, 0) + survey_questions(s, 1));
+	p->looking = p->n > 0 && !p->closed && result == LINK_OK && ask_errors(p, s);
+	p->tick.repeat = pulse_period(p, survey_questions(s, 0) + survey_questions(s, 1));
 	if (result == LINK_OK) {
 		sample = take_sample(s);
 		p->history[p->n_history++ % PULSE_HISTORY] = sample;
 	}
 	buf_clear(&p->last);
+	if (p->n == 0)
+		return;
 	write_event(&p->last, p, result, s, &sample);
 	if (p->closed || !buf_ok(&p->last))
 		return;
@@ -249,7 +262,7 @@ static void pulse_on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	if (p->looking)
 		return;
 	p->looking = true;
-	look_start(p->api, LOOK_COUNTS | LOOK_AGES, pulse_on_look, p);
+	look_start(p->api, p->n > 0 ? LOOK_COUNTS | LOOK_AGES : LOOK_COUNTS, pulse_on_look, p);
 }
 
 /* --- viewers ------------------------------------------------------------------------------------------------- */
@@ -260,8 +273,8 @@ static void viewer_on_closed(void *data)
 	struct pulse *p = v->pulse;
 
 	TAILQ_REMOVE(&p->viewers, v, entry);
-	if (--p->n == 0)
-		ev_timer_stop(p->api->loop, &p->tick);
+	if (--p->n == 0 && !p->closed)
+		pulse_set_timer(p, PULSE_REST_MS / 1e3, PULSE_REST_MS / 1e3);
 	mem_free(v);
 }
 
@@ -294,8 +307,7 @@ void pulse_run(struct request *r)
 			viewer_tell(v);
 		return;
 	}
-	ev_timer_set(&p->tick, 0., PULSE_MS / 1e3);
-	ev_timer_start(p->api->loop, &p->tick);
+	pulse_set_timer(p, 0., PULSE_MS / 1e3);
 }
 
 void pulse_init(struct pulse *p, struct api *api)
@@ -307,6 +319,7 @@ void pulse_init(struct pulse *p, struct api *api)
 	buf_init(&p->last, MAX_EVENT);
 	ev_init(&p->tick, pulse_on_tick);
 	p->tick.data = p;
+	pulse_set_timer(p, PULSE_REST_MS / 1e3, PULSE_REST_MS / 1e3);
 }
 
 void pulse_close(struct pulse *p)
@@ -314,6 +327,7 @@ void pulse_close(struct pulse *p)
 	struct viewer *v;
 
 	p->closed = true;
+	ev_timer_stop(p->api->loop, &p->tick);
 	TAILQ_FOREACH(v, &p->viewers, entry)
 	{
 		stream_end(v->stream);

@@ -2,7 +2,7 @@
  * it was said what that will do. */
 
 import {confirm} from './dialog.js';
-import {el, setText, show} from './dom.js';
+import {clamped, el, setText, show} from './dom.js';
 import {bytes, count, plural, when} from './format.js';
 import {get, post, withQuery} from './http.js';
 import {subscribe} from './live.js';
@@ -141,8 +141,8 @@ function row(t, letter, picked, changed) {
 			picked.delete(letter.id);
 		changed();
 	});
-	return el('tr', null, t.cell(0, box), el('th', {scope: 'row', 'data-label': 'Key'}, el('a', {href: `#/dead/${encodeURIComponent(letter.id)}`}, name)),
-	          t.cell(2, letter.error ?? 'its status has run out'), t.cell(3, letter.mail ? pill(letter.mail.status) : '–'), t.cell(4, letter.mail?.provider ?? '–'),
+	return el('tr', null, t.cell(0, box), el('th', {scope: 'row', 'data-label': 'Key'}, el('a', {href: `#/dead/${encodeURIComponent(letter.id)}`}, clamped(name))),
+	          t.cell(2, clamped(letter.error ?? 'its status has run out')), t.cell(3, letter.mail ? pill(letter.mail.status) : '–'), t.cell(4, clamped(letter.mail?.provider ?? '–')),
 	          t.cell(5, count(letter.mail?.attempts ?? NaN)), t.cell(6, when(letter.deadAt)));
 }
 

@@ -41,6 +41,11 @@ export function setText(node, text) {
 		node.textContent = now;
 }
 
+/* A text that is cut after a few lines. */
+export function clamped(text) {
+	return el('span', {class: 'clamp', title: text}, text);
+}
+
 export function setClass(node, name) {
 	if (node.getAttribute('class') !== name)
 		node.setAttribute('class', name);

@@ -61,8 +61,15 @@ export function bytes(n) {
 	return `${tenth.format(n / 1024 / 1024)} MB`;
 }
 
+/* The clock that wrote the times that are shown may not be that of whoever looks. */
+let skew = 0;
+
+export function setNow(at) {
+	skew = at - Date.now();
+}
+
 function relative(at) {
-	const ms = Date.now() - at;
+	const ms = Date.now() + skew - at;
 
 	if (Math.abs(ms) < 2000)
 		return 'now';

@@ -2,10 +2,11 @@
  *
  * state.connection: 'connecting' before the first event, 'open', 'lost'. state.fleet: the last event, or null. */
 
+import {setNow} from './format.js';
 import {get} from './http.js';
 
 const KEEP_MS = 300000;
-const SILENT_MS = 6000; /* without an event for so long, the connection is as good as lost */
+const SILENT_MS = 6000; /* without the next event for so long, the connection is as good as lost */
 const RETRY_MS = 2000;
 
 export const state = {connection: 'connecting', fleet: null, samples: []};
@@ -49,6 +50,8 @@ function takeFleet(event) {
 	const fleet = JSON.parse(event.data);
 
 	heard = Date.now();
+	if (fleet.redis)
+		setNow(fleet.at);
 	state.fleet = fleet;
 	state.connection = 'open';
 	if (fleet.redis && state.samples.at(-1)?.at !== fleet.at)
@@ -79,7 +82,7 @@ function onError() {
 }
 
 function look() {
-	if (source !== null && heard > 0 && Date.now() - heard > SILENT_MS)
+	if (source !== null && heard > 0 && Date.now() - heard > SILENT_MS + (state.fleet?.everyMs ?? 0))
 		setConnection('lost');
 }
 

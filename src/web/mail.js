@@ -102,10 +102,11 @@ async function cancel(key) {
 
 function card(key) {
 	const pillNode = el('span', {class: 'pill'}), all = facts(), steps = timeline();
+	const archived = el('p', {class: 'hint', hidden: true}, 'Redis has forgotten it: this is what the archive knows. It cannot be sent again from here.');
 	const again = el('button', {type: 'button'}, 'Resend'), stop = el('button', {type: 'button', class: 'danger'}, 'Cancel');
 	let mail = null;
 	const node = el('div', {class: 'halves mail'},
-	                el('section', {class: 'card'}, el('div', {class: 'card-head'}, el('h2', {class: 'key'}, key), pillNode), all.node,
+	                el('section', {class: 'card'}, el('div', {class: 'card-head'}, el('h2', {class: 'key'}, key), pillNode), all.node, archived,
 	                   may('send') && el('div', {class: 'actions'}, again, stop)),
 	                el('section', {class: 'card'}, el('h2', null, 'Timeline'), steps.node));
 
@@ -116,8 +117,9 @@ function card(key) {
 		setPill(pillNode, mail.status);
 		all.update(mail);
 		steps.update(mail);
-		show(again, ['sent', 'failed', 'held'].includes(mail.status));
-		show(stop, ['queued', 'scheduled', 'retrying'].includes(mail.status));
+		show(archived, mail.archived === true);
+		show(again, !mail.archived && ['sent', 'failed', 'held'].includes(mail.status));
+		show(stop, !mail.archived && ['queued', 'scheduled', 'retrying'].includes(mail.status));
 	}};
 }
 

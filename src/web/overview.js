@@ -1,6 +1,6 @@
 /* overview.js - the page that is open all day: is all well, how much goes through, what waits, and the providers. */
 
-import {el, keyedList, setText, show} from './dom.js';
+import {clamped, el, keyedList, setText, show} from './dom.js';
 import {chart, SMOOTH_MS} from './chart.js';
 import {count, duration, rate} from './format.js';
 import {state, subscribe} from './live.js';
@@ -9,7 +9,7 @@ import {setPill} from './pill.js';
 import {providerCard} from './provider.js';
 import {queueTable} from './queue.js';
 import {lately, quantile, rateNow} from './window.js';
-
+const PROBLEMS = 5; /* of which the banner tells at once */
 
 /* What to do about what /health calls a problem. */
 const ADVICE = [
@@ -21,9 +21,9 @@ const ADVICE = [
 ];
 
 function banner() {
-	const list = el('ul', {class: 'banner-list'});
+	const list = el('ul', {class: 'banner-list'}), more = el('details', {class: 'more', hidden: true});
 	const pillNode = el('span', {class: 'pill'}), title = el('p', {class: 'banner-title'});
-	const node = el('div', {class: 'banner', role: 'status'}, el('div', {class: 'banner-head'}, pillNode, title), list);
+	const node = el('div', {class: 'banner', role: 'status'}, el('div', {class: 'banner-head'}, pillNode, title), list, more);
 	let said = '';
 
 	return {node, update(s) {
@@ -44,11 +44,16 @@ function banner() {
 			degraded: 'Mail goes out, but not all is well.',
 			unhealthy: 'Mail cannot go out.',
 		}[word] ?? '');
-		list.replaceChildren(...problems.map((p) => {
+		const items = problems.map((p) => {
 			const advice = ADVICE.find(([what]) => what.test(p));
 
-			return el('li', null, el('strong', null, p), advice && el('span', {class: 'advice'}, advice[1]));
-		}));
+			return el('li', null, el('strong', null, clamped(p)), advice && el('span', {class: 'advice'}, advice[1]));
+		});
+		const rest = items.splice(items.length > PROBLEMS + 1 ? PROBLEMS : items.length);
+
+		list.replaceChildren(...items);
+		more.replaceChildren(...(rest.length > 0 ? [el('summary', null, `${rest.length} more`), el('ul', {class: 'banner-list'}, rest)] : []));
+		show(more, rest.length > 0);
 	}};
 }
 
@@ -73,17 +78,19 @@ function tiles() {
 	const sending = tile('Sending'), waiting = tile('Waiting'), flight = tile('In flight');
 	const delayed = tile('Delayed'), dead = tile('Dead letters', '#/dead'), workers = tile('Workers', '#/fleet');
 	const node = el('div', {class: 'tiles'}, [sending, waiting, flight, delayed, dead, workers].map((t) => t.node));
+	let shown = false; /* figures, which stay (grey) while Redis is away */
 
 	return {node, update(s) {
 		const {fleet, samples} = s, queues = fleet?.queues ?? [];
 		const oldest = known(queues, 'oldestMs'), due = known(queues, 'nextDueMs'), claims = known(queues, 'lastClaimMs');
 		const mails = (n) => n === 1 ? 'mail' : 'mails';
 
-		if (!fleet?.redis) {
+		if (!fleet?.redis && !shown)
 			for (const t of [sending, waiting, flight, delayed, dead, workers])
 				t.set('–', '', '');
+		if (!fleet?.redis)
 			return;
-		}
+		shown = true;
 		const failing = rateNow(samples, 'failed', SMOOTH_MS);
 		sending.set(rate(rateNow(samples, 'sent', SMOOTH_MS)), 'mails/s', failing ? `${rate(failing)} failed/s` : 'none fails');
 		waiting.set(count(sum(queues, 'depth')), mails(sum(queues, 'depth')),

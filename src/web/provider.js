@@ -83,6 +83,8 @@ function controls(name) {
 	let paused = false, shown = null;
 
 	pause.addEventListener('click', () => attempt(pause, async () => {
+		if (!paused && !await confirm({title: `Pause ${name}?`, action: 'Pause', body: el('p', null, 'What is in flight is finished. Mail goes by the other providers, or waits where there is none, until somebody resumes it.')}))
+			return;
 		await post(`/api/providers/${paused ? 'resume' : 'pause'}`, {provider: name});
 		notice(`${name} is ${paused ? 'resumed' : 'paused'} for the whole fleet.`);
 	}));

@@ -1,6 +1,6 @@
 /* watch.js - mails that were sent from here, each watched until it is settled; they stay while the page is open. */
 
-import {el, keyedList, setText, show} from './dom.js';
+import {clamped, el, keyedList, setText, show} from './dom.js';
 import {count, setWhen} from './format.js';
 import {get} from './http.js';
 import {isSettled, mailAddress, statusPath} from './mail.js';
@@ -66,8 +66,8 @@ const COLUMNS = [['Key', ''], ['To', ''], ['Subject', ''], ['Status', ''], ['Att
 
 function row(t, w) {
 	const pillNode = el('span', {class: 'pill'}), attempts = t.cell(4), changed = el('time');
-	const node = el('tr', null, el('th', {scope: 'row', 'data-label': 'Key'}, el('a', {href: mailAddress(w.key)}, w.key)),
-	                t.cell(1, w.to), t.cell(2, w.subject ?? ''), t.cell(3, pillNode), attempts, t.cell(5, changed));
+	const node = el('tr', null, el('th', {scope: 'row', 'data-label': 'Key'}, el('a', {href: mailAddress(w.key)}, clamped(w.key))),
+	                t.cell(1, clamped(w.to)), t.cell(2, clamped(w.subject ?? '')), t.cell(3, pillNode), attempts, t.cell(5, changed));
 
 	return {node, update() {
 		setPill(pillNode, w.mail?.status ?? 'posted');

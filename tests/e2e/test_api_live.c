@@ -195,12 +195,39 @@ static void test_what_it_costs(void **state)
 		wait_events(&v[i], BEATS);
 	for (int i = 0; i < VIEWERS; i++)
 		viewer_close(&v[i]);
-	/* and nobody looks: nothing is asked any more */
+	/* and nobody looks: hardly anything is asked any more */
 	asked = commands(w);
 	viewer_open(&v[0], &w->api);
 	wait_events(&v[0], 2);
 	viewer_close(&v[0]);
 	assert_true(commands(w) - asked < 200);
+}
+
+/* The last that a look asks for: the breakers. */
+static bool has_counted(void *fleet)
+{
+	char *info = redis_server_text(fleet_redis(fleet), "INFO commandstats");
+	bool so = strstr(info, "cmdstat_hmget:") != NULL;
+
+	free(info);
+	return so;
+}
+
+/* Who comes sees the last minutes, although nobody looked. */
+static void test_history_before_anybody_came(void **state)
+{
+	struct fleet *f = fleet_start(NULL);
+	struct api_process a = api_start(f, NULL);
+	struct viewer v;
+
+	(void)state;
+	wait_until(has_counted, f, 0);
+	/* Redis answers in order: this look's answer is there before that one's */
+	api_expect(&a, 200, "GET", "/api/email/queue/status", NULL);
+	viewer_open(&v, &a);
+	wait_text(&v, "event: history\ndata: [[");
+	viewer_close(&v);
+	fleet_free(f);
 }
 
 /* A viewer that takes nothing costs the others nothing, and is forgotten when it goes. */
@@ -239,8 +266,11 @@ static void test_the_end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_what_it_says),  cmocka_unit_test(test_redis_away),
-		cmocka_unit_test(test_what_it_costs), cmocka_unit_test(test_a_deaf_viewer),
+		cmocka_unit_test(test_what_it_says),
+		cmocka_unit_test(test_redis_away),
+		cmocka_unit_test(test_what_it_costs),
+		cmocka_unit_test(test_a_deaf_viewer),
+		cmocka_unit_test(test_history_before_anybody_came),
 		cmocka_unit_test(test_the_end),
 	};
 	return cmocka_run_group_tests(tests, setup, api_world_teardown);

@@ -363,6 +363,69 @@ static void test_sign_in(void **state)
 	fleet_free(f);
 }
 
+/* Written as workers would have left it. */
+static void fill_the_fleet(struct redis_server *redis)
+{
+	static const char script[] =
+		"local now, long = redis.call('TIME')[1] * 1000, string.rep('k', 250) "
+		"for i = 0, 999 do "
+		" local id, key = string.format('%016x', i), long .. string.format('%03d', i) "
+		" redis.call('HSET', 'mail:status:' .. key, 'owner', 'mail:queue#' .. id, 'fingerprint', 'f', "
+		"  'status', 'failed', 'to', string.rep('a', 60) .. '@' .. string.rep('example', 20) .. '.com', "
+		"  'subject', string.rep('Donaudampfschiffahrtsgesellschaft', 5), 'provider', string.rep('p', 63), "
+		"  'attempts', 9, 'created_at', now, 'updated_at', now, "
+		"  'error', '550 5.1.1: ' .. string.rep('unbreakable', 30)) "
+		" for n = 1, 9 do redis.call('HSET', 'mail:status:' .. key, 'attempt:' .. n, "
+		"  string.rep('p', 63) .. ' retry 451 12345ms ' .. string.rep('unbreakable', 30)) end "
+		" redis.call('HSET', '{mail:queue}:jobs', id, cjson.encode({idempotencyKey = key, subject = long, to = 'a@x.org'})) "
+		" redis.call('ZADD', '{mail:queue}:dead', now - i, id) "
+		"end "
+		"for i = 1, 60 do "
+		" local name = string.format('%02d-', i) .. string.rep('worker', 20) "
+		" redis.call('ZADD', 'mail:workers', now + 600000, name) "
+		" redis.call('SET', 'mail:worker:' .. name, '0.1.0 100000 ' .. now .. ' 12345') "
+		"end "
+		"for i = 1, 49 do redis.call('LPUSH', 'mail:q' .. i, '{}') end "
+		"for i = 1, 11 do redis.call('HSET', 'mail:provider:p' .. i, 'state', 'open', 'opened_at', now, "
+		" 'reason', string.rep('unbreakable', 20)) end";
+
+	redis_server_do(redis, "EVAL %s 0", script);
+}
+
+static void test_a_crowd(void **state)
+{
+	struct fleet *f = begin();
+	char queues[2048] = "QUEUES=mail:queue", providers[256] = "PROVIDERS=";
+	const char *settings[16] = {queues, providers, NULL};
+	char dsns[12][128], longest[64];
+	struct api_process a;
+
+	(void)state;
+	for (int i = 1; i < 50; i++)
+		snprintf(
+			queues + strlen(queues), sizeof(queues) - strlen(queues), ",mail:q%d%s", i,
+			i == 48 ? ":a-queue-whose-name-says-everything-about-what-is-in-it-and-more"
+				: "");
+	for (int i = 1; i < 12; i++) {
+		snprintf(providers + strlen(providers), sizeof(providers) - strlen(providers),
+		         "p%d,", i);
+		snprintf(dsns[i], sizeof(dsns[i]), "PROVIDER_P%d=mock://?rate=1000000/s", i);
+		settings[1 + i] = dsns[i];
+	}
+	memset(longest, 'p', 63);
+	longest[63] = '\0';
+	strcat(providers, longest);
+	for (int i = 0; i < 63; i++)
+		longest[i] = 'P';
+	snprintf(dsns[0], sizeof(dsns[0]), "PROVIDER_%s=mock://", longest);
+	settings[13] = dsns[0];
+	fill_the_fleet(fleet_redis(f));
+	a = api_start(f, settings);
+	finish(scenario("crowd", &a, NULL));
+	assert_int_equal(fleet_dead_count(f, NULL), 0);
+	fleet_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -374,6 +437,7 @@ int main(void)
 		cmocka_unit_test(test_hostile_text),
 		cmocka_unit_test(test_keyboard),
 		cmocka_unit_test(test_sign_in),
+		cmocka_unit_test(test_a_crowd),
 	};
 	cmocka_set_test_filter(getenv("TEST"));
 	return cmocka_run_group_tests(tests, setup, teardown);

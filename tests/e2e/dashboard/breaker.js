@@ -24,6 +24,7 @@ run(async () => {
 	await card(two).getByText('breaker closed').waitFor();
 
 	await card(one).getByRole('button', {name: 'Pause primary'}).click();
+	await one.getByRole('dialog').getByRole('button', {name: 'Pause'}).click();
 	await noticed(one, 'primary is paused');
 	await card(two).getByText('paused', {exact: true}).waitFor();
 	await card(two).getByRole('button', {name: 'Resume primary'}).click();
