@@ -12,7 +12,9 @@
 
 #include "support/api_world.h"
 #include "support/archive_world.h"
+#include "support/cluster.h"
 #include "support/fleet.h"
+#include "support/patient.h"
 #include "support/port.h"
 #include "support/wait.h"
 
@@ -39,7 +41,7 @@ static int for_each_line(const char *begin, line_fn *fn, void *data)
 	return n;
 }
 
-static void set_user(void *fleet, const char *line)
+static void set_user(void *redis, const char *line)
 {
 	/* hiredis splits the format at its spaces; percent signs are the rule's own */
 	char *escaped = calloc(2, strlen(line) + 1), *to = escaped;
@@ -50,13 +52,13 @@ static void set_user(void *fleet, const char *line)
 			*to++ = '%';
 		*to++ = *c;
 	}
-	redis_server_do(fleet_redis(fleet), escaped);
+	redis_server_do(redis, escaped);
 	free(escaped);
 }
 
-static void set_users(struct fleet *f)
+static void set_users(struct redis_server *redis)
 {
-	assert_int_equal(for_each_line("ACL SETUSER ", set_user, f), 5);
+	assert_int_equal(for_each_line("ACL SETUSER ", set_user, redis), 5);
 }
 
 /* What this user is answered; a new string (free). */
@@ -141,7 +143,7 @@ static void test_the_least_rights_are_enough(void **state)
 	char *job = fleet_job("acl", ""), *said;
 
 	(void)state;
-	set_users(f);
+	set_users(fleet_redis(f));
 	fleet_set(f, "REDIS_URL=unix://worker:secret@%s", redis_server_socket(fleet_redis(f)));
 	fleet_set(f, "PROVIDER_PRIMARY=mock://?latency=0&success=0.5&seed=7");
 	fleet_set(f, "MAX_RETRY_ATTEMPTS=50");
@@ -177,6 +179,108 @@ static void test_the_least_rights_are_enough(void **state)
 	fleet_stop(f, w);
 	fleet_free(f);
 	free(job);
+}
+
+/* ---- on a cluster ------------------------------------------------------------------------------ */
+
+#define ON_A_CLUSTER "On a cluster each but the producer also needs `"
+#define MAILS 300
+
+/* What the README adds for a cluster: "… needs `<rule>`". */
+static void add_rule(void *redis, const char *line)
+{
+	static const char *const users[] = {"worker", "api", "archiver", "dashboard"};
+	char rule[64];
+
+	snprintf(rule, sizeof(rule), "%s", line + strlen(ON_A_CLUSTER));
+	rule[strcspn(rule, "`")] = '\0';
+	for (size_t i = 0; i < sizeof(users) / sizeof(users[0]); i++)
+		redis_server_do(redis, "ACL SETUSER %s %s", users[i], rule);
+}
+
+/* Each node has users of its own. */
+static void set_users_of_all(const struct cluster_world *c)
+{
+	for (int i = 0; i < CLUSTER_NODES; i++) {
+		set_users(cluster_node(c, i));
+		assert_int_equal(for_each_line(ON_A_CLUSTER, add_rule, cluster_node(c, i)), 1);
+	}
+}
+
+/* "REDIS_URL=redis+cluster://<user>:secret@…" */
+static void cluster_as(char out[300], const struct cluster_world *c, const char *user)
+{
+	snprintf(out, 300, "REDIS_URL=redis+cluster://%s:secret@%s", user,
+	         strstr(cluster_url(c), "://") + 3);
+}
+
+static void use_the_api_of_a_cluster(struct fleet *f, const struct cluster_world *c)
+{
+	char url[300];
+	struct api_process a;
+
+	cluster_as(url, c, "api");
+	a = api_start(f, (const char *const[]){url, "KEEP_SENT=100", NULL});
+	api_expect(&a, 202, "POST", API_SEND, API_MAIL("posted"));
+	api_expect(&a, 200, "GET", "/api/email/status/posted?wait=20", NULL);
+	api_expect(&a, 200, "GET", "/api/email/queue/status", NULL);
+	api_expect(&a, 200, "GET", "/providers/stats", NULL);
+	api_expect(&a, 200, "POST", "/circuit-breakers/reset", "{}");
+	api_expect(&a, 200, "GET", "/metrics", NULL);
+	api_expect(&a, 200, "GET", "/readyz", NULL);
+	assert_had_all_rights(a.process);
+	fleet_end(f, a.process);
+}
+
+static void look_at_a_cluster(struct fleet *f, const struct cluster_world *c)
+{
+	char url[300];
+	struct process *p;
+
+	cluster_as(url, c, "dashboard");
+	p = fleet_run(f, (const char *const[]){"queues", NULL}, (const char *const[]){url, NULL});
+	assert_int_equal(process_wait(p, 0), 0);
+	assert_had_all_rights(p);
+	fleet_end(f, p);
+}
+
+/* Also while slots move: a node is asked about keys that it does not have yet. */
+static void test_they_are_enough_on_a_cluster(void **state)
+{
+	struct cluster_world *c = cluster_start();
+	struct fleet *f = fleet_around(cluster_node(c, 0));
+	const char *record = fleet_mock(f, "PRIMARY", "latency=5-20");
+	struct patient *p = patient_new(cluster_url(c));
+	int from = cluster_owner(c, 0, FLEET_QUEUE);
+	struct process *w, *reshard;
+	struct census census;
+	struct tally *t;
+	char url[300];
+
+	(void)state;
+	set_users_of_all(c);
+	cluster_as(url, c, "worker");
+	fleet_set(f, "%s", url);
+	fleet_set(f, "FENCE_REPLICAS=1");
+	fleet_set(f, "KEEP_SENT=100");
+	w = fleet_worker(f, NULL);
+	patient_push(p, FLEET_QUEUE, "m", 0, MAILS / 2, 0);
+	reshard = cluster_reshard(c, from, (from + 1) % CLUSTER_MASTERS, 1000);
+	patient_push(p, FLEET_QUEUE, "m", MAILS / 2, MAILS / 2, 0);
+	cluster_reshard_end(reshard);
+	patient_wait_empty(p, FLEET_QUEUE);
+	t = tally_of_record(record);
+	census = patient_census(p, t, "m", MAILS);
+	assert_int_equal(census.sent, MAILS);
+	assert_int_equal(census.lost, 0);
+	tally_free(t);
+	use_the_api_of_a_cluster(f, c);
+	look_at_a_cluster(f, c);
+	assert_had_all_rights(w);
+	fleet_stop(f, w);
+	patient_free(p);
+	fleet_free(f);
+	cluster_free(c);
 }
 
 /* ---- the archive ------------------------------------------------------------------------------- */
@@ -300,7 +404,7 @@ static void test_the_archives_rights_are_enough(void **state)
 
 	if (w == NULL)
 		return;
-	set_users(w->fleet);
+	set_users(fleet_redis(w->fleet));
 	grant_all(w, true);
 	archive_world_add(w, NULL, "k", 100);
 	archiver = archiver_as(w, "archive_owner", NULL);
@@ -328,6 +432,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_least_rights_are_enough),
+		cmocka_unit_test(test_they_are_enough_on_a_cluster),
 		cmocka_unit_test(test_the_archives_rights_are_enough),
 	};
 
