@@ -81,6 +81,7 @@ struct smtp_envelope {
 	/* the client's */
 	struct smtp_session *session; /* NULL: not on its way, or waiting for a connection */
 	struct smtp_envelope *next;   /* of those that wait */
+	bool eightbit;                /* smtp_envelope_8bit */
 	bool restarted;               /* has been moved to a fresh connection once */
 };
 

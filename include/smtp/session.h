@@ -78,7 +78,6 @@ struct smtp_session {
 	struct smtp_stuffing stuffing;
 	size_t rcpt;     /* whose reply comes next */
 	size_t accepted; /* recipients */
-	bool eightbit;
 	bool answered;   /* something but 421 was answered to this envelope */
 	bool reused;     /* it is not the connection's first */
 	bool decided;    /* `result` is final, but replies to what was pipelined are still to come */

@@ -1,8 +1,7 @@
 #include "base/timestamp.h"
 
-#
 #include <stddef.h>
-#include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 /* Reads exactly n digits. */
@@ -165,10 +164,18 @@ void timestamp_rfc5322(char out[TIMESTAMP_RFC5322_SIZE], int64_t ms)
 	static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
 	                                   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 	struct tm tm;
+	char *at = out;
 
 	split(in_range(ms), &tm);
 	/* Not strftime: names of days and months must not follow the locale. */
-	snprintf(out, TIMESTAMP_RFC5322_SIZE, "%s, %02d %s %d %02d:%02d:%02d +0000",
-	         days[tm.tm_wday], tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour,
-	         tm.tm_min, tm.tm_sec);
+	memcpy(at, days[tm.tm_wday], 3);
+	memcpy(at + 3, ", ", 2);
+	at = put(at + 5, (unsigned)tm.tm_mday, 2, ' ');
+	memcpy(at, months[tm.tm_mon], 3);
+	at[3] = ' ';
+	at = put(at + 4, (unsigned)tm.tm_year + 1900, 4, ' ');
+	at = put(at, (unsigned)tm.tm_hour, 2, ':');
+	at = put(at, (unsigned)tm.tm_min, 2, ':');
+	at = put(at, (unsigned)tm.tm_sec, 2, ' ');
+	memcpy(at, "+0000", 6);
 }

@@ -33,12 +33,13 @@ struct census {
 	bool high;       /* bytes above 127 */
 };
 
-/* Eight bytes that need no escape in quoted-printable and end no line. */
-static bool is_plain_word(const char *p)
+/* How many of the next eight bytes need no escape in quoted-printable and end no line. */
+static size_t plain_before(const char *p)
 {
 	uint64_t word = word8_load(p);
 
-	return (word8_not_text(word) | word8_bytes(word, '=') | word8_bytes(word, 0x7f)) == 0;
+	return word8_before(word8_not_text(word) | word8_bytes(word, '=') |
+	                    word8_bytes(word, 0x7f));
 }
 
 static void count_byte(struct census *c, unsigned char byte)
@@ -58,10 +59,13 @@ static struct census take_census(const char *text, size_t n)
 	size_t line = 0, i = 0;
 
 	while (i < n) {
-		if (n - i >= 8 && is_plain_word(text + i)) {
-			line += 8;
-			i += 8;
-			continue;
+		if (n - i >= 8) {
+			size_t plain = plain_before(text + i);
+
+			line += plain;
+			i += plain;
+			if (plain == 8)
+				continue;
 		}
 		if (text[i] == '\n' || text[i] == '\r') {
 			c.lines += text[i] == '\n' || i + 1 == n || text[i + 1] != '\n';

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/jsonw.h"
+#include "base/line.h"
 #include "base/mem.h"
 
 #define BIT(PHASE) (1U << (PHASE))
@@ -283,8 +284,11 @@ static const struct {
 
 static void reply_code(char out[RCPT_MAX_CODE], const struct smtp_reply *r)
 {
-	snprintf(out, RCPT_MAX_CODE, "%d%s%s", r->code, r->enhanced[0] != '\0' ? " " : "",
-	         r->enhanced);
+	struct line l = line_begin(out, RCPT_MAX_CODE);
+
+	line_add_int(&l, r->code);
+	line_add(&l, r->enhanced[0] != '\0' ? " " : "");
+	line_add(&l, r->enhanced);
 }
 
 static void set_from_reply(struct outcome *o, enum smtp_class class, const struct smtp_reply *r)

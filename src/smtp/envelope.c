@@ -55,11 +55,11 @@ bool smtp_envelope_8bit(const struct smtp_envelope *e)
 {
 	const uint64_t high = UINT64_C(0x8080808080808080);
 	size_t i = 0;
-	uint64_t word;
+	uint64_t four[4];
 
-	for (; i + sizeof(word) <= e->message.len; i += sizeof(word)) {
-		memcpy(&word, e->message.data + i, sizeof(word));
-		if ((word & high) != 0)
+	for (; i + sizeof(four) <= e->message.len; i += sizeof(four)) {
+		memcpy(four, e->message.data + i, sizeof(four));
+		if (((four[0] | four[1] | four[2] | four[3]) & high) != 0)
 			return true;
 	}
 	for (; i < e->message.len; i++)

@@ -358,6 +358,7 @@ void smtp_pool_send(struct smtp_pool *p, struct smtp_envelope *e)
 {
 	e->restarted = false;
 	e->session = NULL;
+	e->eightbit = smtp_envelope_8bit(e);
 	wait_in_line(p, e);
 	serve(p);
 }

@@ -1,6 +1,5 @@
 #include "smtp/reply.h"
 
-#include <ctype.h>
 #include <string.h>
 
 #include "base/utf8.h"
@@ -38,19 +37,20 @@ static void add_text(struct smtp_reply *r, const char *text, size_t len)
 		len--;
 	if (len > 0 && at > 0 && at < sizeof(r->text) - 1)
 		r->text[at++] = ' ';
-	for (size_t i = 0; i < len; i += width) {
+	for (size_t i = 0; i < len && at < sizeof(r->text) - 1; i += width) {
+		width = 1;
+		if (text[i] >= ' ' && text[i] <= '~') {
+			r->text[at++] = text[i];
+			continue;
+		}
 		width = utf8_width(text + i, len - i);
-		if (at + (width > 0 ? width : 1) > sizeof(r->text) - 1)
+		if (at + width > sizeof(r->text) - 1)
 			break;
 		if (width > 1) {
 			memcpy(r->text + at, text + i, width);
 			at += width;
 		} else {
-			if (text[i] == '\t')
-				r->text[at] = ' ';
-			else
-				r->text[at] = isprint((unsigned char)text[i]) ? text[i] : '?';
-			at++;
+			r->text[at++] = text[i] == '\t' ? ' ' : '?';
 			width = 1;
 		}
 	}

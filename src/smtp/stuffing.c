@@ -10,16 +10,24 @@ void smtp_stuffing_start(struct smtp_stuffing *s, const char *message, size_t le
 	s->ended = len == 0;
 }
 
-/* How many of the next n bytes are before the first CR or LF. */
-static size_t text_len(const char *at, size_t n)
+/* How many of the next n bytes can go as they are: whole lines that end in CRLF, up to one that begins
+ * with a dot, and what is before the first other CR or LF. */
+static size_t clean_len(const char *at, size_t n)
 {
-	const char *lf = memchr(at, '\n', n);
-	const char *cr;
+	size_t len = 0;
 
-	if (lf != NULL)
-		n = (size_t)(lf - at);
-	cr = memchr(at, '\r', n);
-	return cr != NULL ? (size_t)(cr - at) : n;
+	do {
+		const char *lf = memchr(at + len, '\n', n - len);
+		size_t stop = lf != NULL ? (size_t)(lf - at) : n;
+		const char *cr = memchr(at + len, '\r', stop - len);
+
+		if (cr == NULL)
+			return stop;
+		if (lf == NULL || cr != lf - 1)
+			return (size_t)(cr - at);
+		len = stop + 1;
+	} while (len < n && at[len] != '.');
+	return len;
 }
 
 size_t smtp_stuffing_next(struct smtp_stuffing *s, char *out, size_t room)
@@ -33,12 +41,12 @@ size_t smtp_stuffing_next(struct smtp_stuffing *s, char *out, size_t room)
 		n = (size_t)(s->end - s->at);
 		if (n > (size_t)(limit - to))
 			n = (size_t)(limit - to);
-		n = text_len(s->at, n);
+		n = clean_len(s->at, n);
 		if (n > 0) {
 			memcpy(to, s->at, n);
 			to += n;
 			s->at += n;
-			s->line_start = false;
+			s->line_start = to[-1] == '\n';
 		} else if (limit - to >= 2) { /* a CR or an LF; CR LF is one end of line */
 			s->at += *s->at == '\r' && s->end - s->at > 1 && s->at[1] == '\n' ? 2 : 1;
 			memcpy(to, "\r\n", 2);

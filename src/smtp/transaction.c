@@ -10,7 +10,7 @@
 
 /* Why it cannot even be tried on this connection; NULL: it can. */
 static const char *refuse_untried(const struct smtp_caps *caps, const struct smtp_envelope *e,
-                                  bool eightbit, enum smtp_end *end)
+                                  enum smtp_end *end)
 {
 	if (!smtp_envelope_valid(e)) {
 		*end = SMTP_END_BAD_ADDRESS;
@@ -20,7 +20,7 @@ static const char *refuse_untried(const struct smtp_caps *caps, const struct smt
 		*end = SMTP_END_NO_UTF8;
 		return "an address is not ASCII, and the server does not offer SMTPUTF8";
 	}
-	if (eightbit && !e->utf8 && !caps->eightbitmime) {
+	if (e->eightbit && !e->utf8 && !caps->eightbitmime) {
 		*end = SMTP_END_NO_8BIT;
 		return "the message is 8-bit, and the server does not offer 8BITMIME";
 	}
@@ -33,7 +33,7 @@ static const char *refuse_untried(const struct smtp_caps *caps, const struct smt
 
 static void add_mail(struct smtp_session *s)
 {
-	smtp_envelope_mail(&s->client->scratch, s->envelope, &s->caps, s->eightbit);
+	smtp_envelope_mail(&s->client->scratch, s->envelope, &s->caps, s->envelope->eightbit);
 }
 
 static void add_data(struct smtp_session *s)
@@ -57,10 +57,9 @@ static void next_command(struct smtp_session *s, enum smtp_phase phase)
 }
 
 /* All that goes in one write where PIPELINING is offered. */
-static void add_group(struct buf *out, const struct smtp_envelope *e, const struct smtp_caps *caps,
-                      bool eightbit)
+static void add_group(struct buf *out, const struct smtp_envelope *e, const struct smtp_caps *caps)
 {
-	smtp_envelope_mail(out, e, caps, eightbit);
+	smtp_envelope_mail(out, e, caps, e->eightbit);
 	for (size_t i = 0; i < e->n_to; i++)
 		smtp_envelope_rcpt(out, e, i);
 	buf_add_str(out, "DATA\r\n");
@@ -82,8 +81,7 @@ void smtp_transaction_start(struct smtp_session *s)
 	const char *why;
 
 	count(s);
-	s->eightbit = smtp_envelope_8bit(e);
-	why = refuse_untried(&s->caps, e, s->eightbit, &end);
+	why = refuse_untried(&s->caps, e, &end);
 	if (why != NULL) {
 		smtp_session_over(s, end, why);
 		return;
@@ -92,7 +90,7 @@ void smtp_transaction_start(struct smtp_session *s)
 	if (s->need_rset)
 		buf_add_str(out, "RSET\r\n");
 	if (s->caps.pipelining)
-		add_group(out, e, &s->caps, s->eightbit);
+		add_group(out, e, &s->caps);
 	else if (!s->need_rset)
 		add_mail(s);
 	smtp_session_send(s);
@@ -102,13 +100,13 @@ bool smtp_transaction_can_follow(const struct smtp_session *s, const struct smtp
 {
 	enum smtp_end end;
 
-	return refuse_untried(&s->caps, e, smtp_envelope_8bit(e), &end) == NULL;
+	return refuse_untried(&s->caps, e, &end) == NULL;
 }
 
 void smtp_transaction_add_behind(struct smtp_session *s, const struct smtp_envelope *e)
 {
 	buf_add_str(&s->client->scratch, "RSET\r\n");
-	add_group(&s->client->scratch, e, &s->caps, smtp_envelope_8bit(e));
+	add_group(&s->client->scratch, e, &s->caps);
 }
 
 void smtp_transaction_follow(struct smtp_session *s)
