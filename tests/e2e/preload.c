@@ -7,6 +7,7 @@
  * other. "0": none; how many there were is written to stderr at the end.
  * PRELOAD_FAULT: "memory" or "calls": once the process has read the text "fault-N" (in a job, in a request), the N-th allocation or system
  * call after it fails, and no other; which it was is written to stderr.
+ * PRELOAD_COUNT: how often it wrote to internet sockets and read from them is written to stderr at the end.
  * PRELOAD_FAIL: "CALL ERRNO N": every N-th such call (of those on files, only on sockets) fails with this number. */
 #include <cjson/cJSON.h>
 #include <dlfcn.h>
@@ -154,6 +155,34 @@ __attribute__((destructor)) static void tell_allocations(void)
 
 #endif
 
+/* ---- calls that are counted -------------------------------------------------------------------- */
+
+static unsigned long writes, reads;
+
+static void count_call(const char *call, int fd)
+{
+	static int wanted = -1;
+	int domain = 0;
+	socklen_t n = sizeof(domain);
+
+	if (wanted < 0)
+		wanted = getenv("PRELOAD_COUNT") != NULL;
+	if (!wanted || fd < 0 ||
+	    syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_DOMAIN, &domain, &n) != 0 ||
+	    (domain != AF_INET && domain != AF_INET6))
+		return;
+	if (strncmp(call, "send", 4) == 0 || strncmp(call, "write", 5) == 0)
+		writes++;
+	else if (strcmp(call, "read") == 0 || strcmp(call, "recv") == 0)
+		reads++;
+}
+
+__attribute__((destructor)) static void tell_calls(void)
+{
+	if (getenv("PRELOAD_COUNT"))
+		dprintf(STDERR_FILENO, "writes %lu reads %lu\n", writes, reads);
+}
+
 /* ---- calls that fail --------------------------------------------------------------------------- */
 
 /* Is it this call's turn to fail, with the usual number of PRELOAD_FAULT? fd: -1, or what must be a socket. */
@@ -163,6 +192,7 @@ static int call_fails(const char *call, int fd, int usual)
 	static int number, every = -1, calls, each;
 	struct stat s;
 
+	count_call(call, fd);
 	if (every < 0) {
 		const char *how = getenv("PRELOAD_FAIL");
 
