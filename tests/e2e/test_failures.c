@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "support/api_world.h"
+#include "support/faults.h"
 #include "support/fleet.h"
 #include "support/http_server.h"
 #include "support/preload.h"
@@ -25,54 +26,20 @@
 #define CALL_MAILS 60
 #define AT_ONCE 4 /* victims */
 #define A_TIME 48 /* queues of one rescuer: it serves 64 at most */
-#define MAX_NTH 3000
-#define MIN_ALLOCATIONS 100 /* fewer cannot be: a look whether the faults happen at all */
-#define MIN_CALLS 10
 /* So that all of a message is composed. */
 #define RICH                                                                                                              \
 	",\"html\":\"<p>Hi</p>\",\"replyTo\":\"Ren\\u00e9 <r@example.com>\",\"tags\":[\"t\"],\"metadata\":{\"a\":\"b\"}," \
 	"\"attachments\":[{\"filename\":\"a.txt\",\"contentType\":\"text/plain\",\"content\":\"QQ==\"}]"
-
-#ifdef __SANITIZE_ADDRESS__ /* which has an allocator of its own */
-#define CAN_FAIL_ALLOCATIONS false
-#else
-#define CAN_FAIL_ALLOCATIONS true
-#endif
-
-static void need_preload(void)
-{
-	if (preload_setting())
-		return;
-	print_message("skipped: preload.c cannot be compiled: %s\n", preload_why());
-	skip();
-}
-
-static void need_allocations(void)
-{
-	if (CAN_FAIL_ALLOCATIONS)
-		return;
-	print_message("skipped: AddressSanitizer has an allocator of its own\n");
-	skip();
-}
 
 static struct fleet *start(struct sink *sink)
 {
 	struct fleet *f = fleet_start(NULL);
 
 	if (sink)
-		fleet_set(f, "PROVIDER_PRIMARY=%s",
-		          sink_dsn(sink, "&concurrency=3&command_timeout=2s&timeout=2s"));
+		fleet_set(f, "PROVIDER_PRIMARY=%s", sink_dsn(sink, "&concurrency=3&timeout=2s"));
 	fleet_set(f, "MAX_RETRY_ATTEMPTS=20");
 	fleet_set(f, "CIRCUIT_BREAKER_THRESHOLD=1000");
 	return f;
-}
-
-/* Aborted by us, GLib or libev; or by what takes memory for granted: hiredis 0.14 its buffers, libcurl 7.88 a table of
- * sockets, by whose size it divides. */
-static bool is_death(int ended)
-{
-	return ended == 256 + SIGABRT || ended == 256 + SIGTRAP || ended == 256 + SIGSEGV ||
-	       ended == 256 + SIGFPE;
 }
 
 /* fault: NULL, or what the preload is to do. */
@@ -94,8 +61,8 @@ static void test_no_memory_at_the_start(void **state)
 	size_t deaths = 0;
 
 	(void)state;
-	need_allocations();
-	need_preload();
+	faults_need_allocations();
+	faults_need_preload();
 	sink = sink_start_fast(NULL);
 	f = start(sink);
 	for (size_t i = 0; i <= STARTS; i++) {
@@ -116,9 +83,9 @@ static void test_no_memory_at_the_start(void **state)
 			all = strtoul(at + strlen("allocations "), NULL, 10);
 			assert_true(all > STARTS);
 		}
-		if (ended >= 256 && !is_death(ended))
+		if (ended >= 256 && !faults_is_death(ended))
 			fail_msg("%s: signal %d\n%s", fault, ended - 256, err);
-		deaths += is_death(ended);
+		deaths += faults_is_death(ended);
 		free(err);
 		fleet_end(f, w);
 	}
@@ -131,57 +98,7 @@ static void test_no_memory_at_the_start(void **state)
 
 /* ---- each, once ---------------------------------------------------------------------------------- */
 
-/* A mail is on its way, and from when the worker has read it, the first, the second, the third allocation (or call) fails,
- * each in a worker and a queue of its own, until there is one too few of them. */
-struct each {
-	struct fleet *fleet;
-	const char *class;
-	const char *behaves; /* of the recipient */
-	size_t runs, faults, deaths;
-};
-
-static void tell(struct each *e, size_t nth)
-{
-	char key[32];
-
-	snprintf(key, sizeof(key), "fault-%zu", nth);
-	print_error("%s %zu:\n", e->class, nth);
-	fleet_show_status(e->fleet, key);
-}
-
-static bool has_ended(void *process)
-{
-	return !process_running(process);
-}
-
-/* A victim ends; was there an allocation to fail? */
-static bool note(struct each *e, struct process *victim, size_t nth)
-{
-	int ended;
-	char *err, *what;
-
-	if (!wait_for(NULL, has_ended, victim, WAIT_DEFAULT_MS / 2))
-		tell(e, nth);
-	ended = process_wait(victim, 1000);
-	err = process_stderr(victim);
-	what = strstr(err, "fault: ");
-	if (ended != 0 && !is_death(ended))
-		fail_msg("%s %zu: ended with %d\n%s", e->class, nth, ended, err);
-	if (ended != 0 && !what)
-		fail_msg("%s %zu: it died of nothing\n%s", e->class, nth, err);
-	/* what goes wrong in one worker closes no provider to the others */
-	if (strstr(err, "\"provider_down\"")) {
-		tell(e, nth);
-		fail_msg("it blames the provider\n%s", err);
-	}
-	e->faults += what != NULL;
-	e->deaths += ended != 0;
-	free(err);
-	fleet_end(e->fleet, victim);
-	return what != NULL;
-}
-
-static void rescue(struct each *e)
+static void rescue(struct faults *e)
 {
 	char queues[A_TIME * 24 + 16];
 
@@ -194,16 +111,15 @@ static void rescue(struct each *e)
 	}
 }
 
-static void each(struct each *e)
+/* A mail is on its way, each in a worker and a queue of its own. */
+static void each(struct faults *e)
 {
 	bool more = true;
 
 	while (more) {
 		struct process *victims[AT_ONCE];
-		char fault[64];
 
-		assert_true(e->runs < MAX_NTH);
-		snprintf(fault, sizeof(fault), "PRELOAD_FAULT=%s", e->class);
+		assert_true(e->runs < FAULTS_MOST);
 		for (size_t i = 0; i < AT_ONCE; i++) {
 			size_t nth = e->runs + i; /* 0: none fails */
 			char key[32], queue[32], queues[48], to[64], *job;
@@ -211,15 +127,15 @@ static void each(struct each *e)
 			snprintf(key, sizeof(key), "fault-%zu", nth);
 			snprintf(queue, sizeof(queue), "q:%zu", nth);
 			snprintf(queues, sizeof(queues), "QUEUES=%s", queue);
-			snprintf(to, sizeof(to), "%s.%zu@example.com", e->behaves, nth);
+			snprintf(to, sizeof(to), "busy-1.%zu@example.com", nth);
 			job = fleet_job_to(key, to, RICH);
 			fleet_push_raw(e->fleet, queue, job, strlen(job));
 			free(job);
-			victims[i] = drain(e->fleet, queues, fault);
+			victims[i] = drain(e->fleet, queues, faults_setting(e));
 		}
 		more = false;
 		for (size_t i = AT_ONCE; i-- > 0;)
-			more |= note(e, victims[i], e->runs + i) || e->runs == 0;
+			more |= faults_note(e, victims[i], e->runs + i);
 		e->runs += AT_ONCE;
 	}
 	rescue(e);
@@ -227,7 +143,7 @@ static void each(struct each *e)
 }
 
 /* Each mail is sent, and once, but where its timeline admits a second copy. */
-static void check_books(struct each *e, struct tally *taken)
+static void check_books(struct faults *e, struct tally *taken)
 {
 	assert_int_equal(timelines_count(e->fleet, "fault", e->runs).sent, e->runs);
 	timelines_check_copies(e->fleet, taken, "fault", e->runs);
@@ -239,9 +155,9 @@ static void check_books(struct each *e, struct tally *taken)
 static void each_to_smtp(const char *class, size_t least)
 {
 	struct sink *sink;
-	struct each e = {.class = class, .behaves = "busy-1"};
+	struct faults e = {.class = class};
 
-	need_preload();
+	faults_need_preload();
 	sink = sink_start();
 	e.fleet = start(sink);
 	each(&e);
@@ -253,9 +169,9 @@ static void each_to_smtp(const char *class, size_t least)
 static void each_to_http(const char *class, size_t least)
 {
 	struct http_server *server;
-	struct each e = {.class = class, .behaves = "busy-1"};
+	struct faults e = {.class = class};
 
-	need_preload();
+	faults_need_preload();
 	server = http_server_start();
 	e.fleet = start(NULL);
 	fleet_set(
@@ -271,27 +187,27 @@ static void each_to_http(const char *class, size_t least)
 static void test_each_allocation_to_smtp(void **state)
 {
 	(void)state;
-	need_allocations();
-	each_to_smtp("memory", MIN_ALLOCATIONS);
+	faults_need_allocations();
+	each_to_smtp("memory", FAULTS_ALLOCATIONS);
 }
 
 static void test_each_allocation_to_http(void **state)
 {
 	(void)state;
-	need_allocations();
-	each_to_http("memory", MIN_ALLOCATIONS);
+	faults_need_allocations();
+	each_to_http("memory", FAULTS_ALLOCATIONS);
 }
 
 static void test_each_call_to_smtp(void **state)
 {
 	(void)state;
-	each_to_smtp("calls", MIN_CALLS);
+	each_to_smtp("calls", FAULTS_CALLS);
 }
 
 static void test_each_call_to_http(void **state)
 {
 	(void)state;
-	each_to_http("calls", MIN_CALLS);
+	each_to_http("calls", FAULTS_CALLS);
 }
 
 /* ---- each, once, of a post ------------------------------------------------------------------------ */
@@ -319,27 +235,27 @@ static bool post(const struct api_process *a, size_t nth)
  * nothing or "not now" asks another. */
 static void each_of_a_post(const char *class, size_t least)
 {
-	struct each e = {.class = class, .fleet = start(NULL)};
+	struct faults e = {.class = class, .fleet = start(NULL)};
 	const char *record = fleet_mock(e.fleet, "PRIMARY", "latency=0");
 	struct api_process well;
 	size_t taken = 0;
-	char fault[64];
 	bool more = true;
 
 	fleet_set(e.fleet, "RATE_LIMIT_MAX_REQUESTS=1000000");
 	well = api_start(e.fleet, NULL);
-	snprintf(fault, sizeof(fault), "PRELOAD_FAULT=%s", class);
+
 	while (more) {
 		struct api_process victim = api_start(
-			e.fleet, (const char *const[]){preload_setting(), fault, NULL});
+			e.fleet,
+			(const char *const[]){preload_setting(), faults_setting(&e), NULL});
 
-		assert_true(e.runs < MAX_NTH);
+		assert_true(e.runs < FAULTS_MOST);
 		if (post(&victim, e.runs))
 			taken++;
 		else
 			assert_true(post(&well, e.runs));
 		process_signal(victim.process, SIGTERM);
-		more = note(&e, victim.process, e.runs) || e.runs == 0;
+		more = faults_note(&e, victim.process, e.runs);
 		e.runs++;
 	}
 	print_message("%zu faults, %zu deaths, %zu acknowledged\n", e.faults, e.deaths, taken);
@@ -351,16 +267,16 @@ static void each_of_a_post(const char *class, size_t least)
 static void test_each_allocation_of_a_post(void **state)
 {
 	(void)state;
-	need_allocations();
-	need_preload();
-	each_of_a_post("memory", MIN_ALLOCATIONS);
+	faults_need_allocations();
+	faults_need_preload();
+	each_of_a_post("memory", FAULTS_ALLOCATIONS);
 }
 
 static void test_each_call_of_a_post(void **state)
 {
 	(void)state;
-	need_preload();
-	each_of_a_post("calls", MIN_CALLS);
+	faults_need_preload();
+	each_of_a_post("calls", FAULTS_CALLS);
 }
 
 /* ---- again and again ------------------------------------------------------------------------------ */
@@ -379,7 +295,7 @@ static void test_calls_fail(void **state)
 	};
 
 	(void)state;
-	need_preload();
+	faults_need_preload();
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct sink *sink = sink_start_fast(NULL);
 		struct fleet *f = start(sink);

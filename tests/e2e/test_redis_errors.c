@@ -138,11 +138,37 @@ static void test_each_error(void **state)
 	fleet_free(f);
 }
 
+/* A breaker that could not be closed is not said to be. */
+static void test_a_reset_that_is_not_written(void **state)
+{
+	struct fleet *f = fleet_start(trouble_args);
+	struct redis_server *redis = fleet_redis(f);
+	struct api_process a;
+	char *breaker;
+
+	(void)state;
+	a = api_start(f, NULL);
+	redis_server_do(redis, "HSET mail:provider:primary state open generation 4 failures 5");
+	trouble_begin(redis, "NOREPLICAS");
+	api_expect(&a, 503, "POST", "/circuit-breakers/reset", "{}");
+	trouble_end(redis, "NOREPLICAS");
+	breaker = fleet_provider_field(f, "primary", "state");
+	assert_string_equal(breaker, "open");
+	free(breaker);
+	api_expect(&a, 200, "POST", "/circuit-breakers/reset", "{}");
+	breaker = fleet_provider_field(f, "primary", "state");
+	assert_string_equal(breaker, "closed");
+	free(breaker);
+	fleet_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_error),
+		cmocka_unit_test(test_a_reset_that_is_not_written),
 	};
 
+	cmocka_set_test_filter(getenv("TEST"));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

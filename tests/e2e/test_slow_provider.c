@@ -16,6 +16,7 @@
 
 #define LEASE_MS 1000
 #define CONCURRENCY 40
+#define QUEUES 2
 #define SLOW 20000 /* mails that wait */
 #define FAST 2000
 #define ROUNDS 3 /* of the slow provider, each with what the worker may have in its hands */
@@ -45,8 +46,10 @@ static size_t taken(const char *record)
 static void look(struct scene *s)
 {
 	struct redis_server *r = fleet_redis(s->fleet);
-	size_t in_flight = (size_t)redis_server_int(r, "ZCARD {q:slow}:leases") +
-	                   (size_t)redis_server_int(r, "ZCARD {q:fast}:leases");
+	/* both at one moment */
+	size_t in_flight = (size_t)redis_server_int(
+		r, "EVAL %s 2 {q:slow}:leases {q:fast}:leases",
+		"return redis.call('ZCARD', KEYS[1]) + redis.call('ZCARD', KEYS[2])");
 	size_t memory = fleet_rss(s->worker);
 
 	if (in_flight > s->most_in_flight)
@@ -96,7 +99,8 @@ static void test_slow_provider(void **state)
 	       FAST, s.slow_at_the_end, s.most_in_flight, (s.most_memory - memory) / 1024);
 	/* Each of the slow ones that is done was sent once, by one claim: nobody's lease ran out. */
 	assert_true(s.slow_at_the_end < FAST / 10);
-	assert_true(s.most_in_flight <= CONCURRENCY);
+	/* what a doorbell has moved is taken also when all places are full: one of each queue */
+	assert_true(s.most_in_flight <= CONCURRENCY + QUEUES);
 	assert_true(s.most_memory < memory + FLAT);
 	assert_int_equal(process_count_lines(s.worker, "\"lease_lost\""), 0);
 	assert_false(redis_server_int(fleet_redis(f), "HEXISTS {q:slow}:stats adopted:n"));
