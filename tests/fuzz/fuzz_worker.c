@@ -22,6 +22,7 @@
 #define MAX_IDLE 6 /* turns in which nothing happens */
 #define MAX_KEYS 64
 #define MAX_DELIVERIES 64
+#define MAX_BATCH 256 /* jobs of one call */
 
 /* ---- what is known of the answers ----------------------------------------------------------------- */
 
@@ -50,7 +51,7 @@ static struct known *known_of(struct known list[MAX_KEYS], const char *name)
 	return &list[MAX_KEYS - 1];
 }
 
-/* What is at `at` in the packed last argument of a call: a value's first bytes. `at` goes on to the next. */
+/* What is at `at` in the packed last argument of a call: a string's first bytes, or a number's digits. `at` goes on to the next. */
 static const char *packed(const struct fuzz_call *call, size_t *at)
 {
 	static char out[4][300]; /* so that four are there at a time */
@@ -59,6 +60,15 @@ static const char *packed(const struct fuzz_call *call, size_t *at)
 	const unsigned char *p = (const unsigned char *)all->str + *at;
 	size_t head = p[0] == 0xdb ? 5 : p[0] == 0xd9 ? 2 : 1, n = p[0] & 0x1f;
 
+	FUZZ_REQUIRE(*at < all->len);
+	turn = (turn + 1) % 4;
+	if (p[0] <= 0x7f || p[0] == 0xcd) {
+		head = p[0] == 0xcd ? 3 : 1;
+		FUZZ_REQUIRE(*at + head <= all->len);
+		snprintf(out[turn], sizeof(out[turn]), "%d", head == 3 ? p[1] << 8 | p[2] : p[0]);
+		*at += head;
+		return out[turn];
+	}
 	FUZZ_REQUIRE(*at + head <= all->len && (head > 1 || (p[0] & 0xe0) == 0xa0));
 	if (head == 2)
 		n = p[1];
@@ -66,14 +76,13 @@ static const char *packed(const struct fuzz_call *call, size_t *at)
 		n = (size_t)p[1] << 24 | (size_t)p[2] << 16 | (size_t)p[3] << 8 | p[4];
 	FUZZ_REQUIRE(*at + head + n <= all->len);
 	*at += head + n;
-	turn = (turn + 1) % 4;
 	snprintf(out[turn], sizeof(out[turn]), "%.*s", (int)n, (const char *)p + head);
 	return out[turn];
 }
 
-static bool packed_ends(const struct fuzz_call *call, size_t at)
+static size_t packed_number(const struct fuzz_call *call, size_t *at)
 {
-	return at >= call->args->element[call->args->elements - 1]->len;
+	return (size_t)strtoul(packed(call, at), NULL, 10);
 }
 
 static void packed_skip(const struct fuzz_call *call, size_t *at, size_t n)
@@ -91,9 +100,13 @@ static const char *item_owner(const struct fuzz_call *call, size_t n_keys, size_
 	if (fuzz_is_script(call, SCRIPT_PEEK))
 		return fuzz_arg(call, 3 + n_keys + 1 + i * 6);
 	snprintf(owner, sizeof(owner), "%s", packed(call, at));
-	packed_skip(call, at, begin ? 6 : 7);
-	if (!begin)
-		packed_skip(call, at, 2 * (size_t)strtoul(packed(call, at), NULL, 10));
+	packed_skip(call, at, begin ? 6 : 4);
+	if (!begin) {
+		size_t deletes = packed_number(call, at), sets = packed_number(call, at),
+		       identity = packed_number(call, at);
+
+		packed_skip(call, at, deletes + 2 * sets + identity);
+	}
 	return owner;
 }
 
@@ -117,31 +130,45 @@ static void fuzz_answered(const struct fuzz_call *call, enum link_result result,
 		const char *owner = item_owner(call, n, i, &at);
 		const char *hash = strrchr(owner, '#');
 
-		if (hash != NULL)
+		/* "whole" asks for more, and nothing was written */
+		if (hash != NULL && !begins(reply->element[i], "whole"))
 			known_of(world.heard, hash + 1)->n++;
 		if (begin && (begins(reply->element[i], "ok") || begins(reply->element[i], "mine")))
 			known_of(world.begun, fuzz_arg(call, 3 + i))->n++;
 	}
 }
 
-/* A settle that takes jobs out of the queue for good. */
+/* A settle that takes jobs out of the queue for good: mostly it acks, and says so where it does not. */
 static void check_settle(const struct fuzz_call *call)
 {
-	size_t at = 0;
+	static char ids[MAX_BATCH][32];
+	bool leaves[MAX_BATCH];
+	size_t at = 0, n = packed_number(call, &at);
 
-	while (!packed_ends(call, at)) {
-		const char *id = packed(call, &at), *action;
+	FUZZ_REQUIRE(n <= MAX_BATCH);
+	for (size_t i = 0; i < n; i++) {
+		snprintf(ids[i], sizeof(ids[i]), "%s", packed(call, &at));
+		leaves[i] = true;
+	}
+	for (size_t m = packed_number(call, &at); m > 0; m--) {
+		size_t i = packed_number(call, &at);
+		const char *action;
 
+		FUZZ_REQUIRE(i >= 1 && i <= n);
 		packed_skip(call, &at, 1);
 		action = packed(call, &at);
 		FUZZ_REQUIRE(strcmp(action, "ack") == 0 || strcmp(action, "bury") == 0 ||
 		             strcmp(action, "keep") == 0 || strcmp(action, "delay") == 0);
-		if (strcmp(action, "delay") != 0)
-			FUZZ_REQUIRE(known_of(world.heard, id)->n > 0);
+		leaves[i - 1] = strcmp(action, "delay") != 0;
 		packed_skip(call, &at, 1);
-		if (strcmp(packed(call, &at), "1") == 0)
-			packed_skip(call, &at, 8);
 	}
+	for (size_t i = 0; i < n; i++) {
+		if (leaves[i])
+			FUZZ_REQUIRE(known_of(world.heard, ids[i])->n > 0);
+		packed_skip(call, &at, 6);
+		packed_skip(call, &at, packed_number(call, &at));
+	}
+	FUZZ_REQUIRE(at == call->args->element[call->args->elements - 1]->len);
 }
 
 static const char *fuzz_canned(const struct fuzz_call *call)
