@@ -2,7 +2,8 @@
  *
  * The first byte chooses the configuration and how the bytes come; the rest is what the server says. A NUL
  * ends what it says at once: what follows comes when the client waits for more. Three mails go, one after
- * the other. The transport is a fake one (smtp/transport.h, smtp/tls.h), so nothing waits. */
+ * the other, or all at once over one connection, so that the commands of one go with the dot of another. The
+ * transport is a fake one (smtp/transport.h, smtp/tls.h), so nothing waits. */
 #include "fuzz/fuzz.h"
 
 #include "base/mem.h"
@@ -14,8 +15,10 @@
 #define PASSWORD_BASE64 "AHVzZXIAaHVudGVyMg==" /* of AUTH PLAIN: \0user\0hunter2 */
 #define MAX_TURNS 3000
 #define LATE_TURNS 20
+#define MAILS 3
 
 enum { BYTEWISE = 1, REFUSED = 2, HANDSHAKE_FAILS = 4, ABANDONS = 8, LATE = 64 };
+#define TOGETHER (REFUSED | HANDSHAKE_FAILS) /* neither, but all mails at once */
 
 static const char *const dsns[8] = {
 	"smtp://127.0.0.1?tls=none",
@@ -39,8 +42,8 @@ static struct {
 	struct smtp_transport *one[4]; /* those that are open */
 	bool woken[4];
 	struct buf line; /* that the client is writing */
-	bool after_data, in_body, released;
-	size_t dots;
+	bool after_data, in_body;
+	size_t released, dots; /* of texts: never more dots than were released */
 } wire;
 
 static size_t place(const struct smtp_transport *t)
@@ -111,8 +114,8 @@ static void heard_line(const struct smtp_transport *t, const char *line, size_t 
 	if (n == 1 && line[0] == '.') {
 		FUZZ_REQUIRE(wire.after_data || wire.in_body);
 		/* A lone dot right after DATA ends one that no recipient has. */
-		FUZZ_REQUIRE(wire.released || !wire.in_body);
-		wire.dots++;
+		FUZZ_REQUIRE(!wire.in_body || wire.dots < wire.released);
+		wire.dots += wire.in_body;
 		wire.in_body = wire.after_data = false;
 	} else if (wire.after_data || wire.in_body) {
 		/* With PIPELINING the server may have refused DATA: then a command follows. */
@@ -217,17 +220,26 @@ static struct {
 	struct options options;
 	struct job *job;
 	struct provider *provider;
-	unsigned ready, done;
-	struct outcome outcome;
 } worker;
+
+struct mail {
+	struct delivery delivery;
+	struct rcpt_result rcpts[3];
+	char id[MESSAGE_MAX_ID];
+	unsigned ready, done;
+	bool released;
+	struct outcome outcome;
+};
 
 static void on_ready(struct delivery *d)
 {
-	FUZZ_REQUIRE(worker.done == 0 && worker.ready++ == 0 && wire.dots == 0);
+	struct mail *m = d->data;
+
+	FUZZ_REQUIRE(m->done == 0 && m->ready++ == 0);
 	if ((wire.flags & ABANDONS) != 0) {
 		provider_abandon(worker.provider, d);
-		worker.done++;
-		outcome_set(&worker.outcome, OUTCOME_RETRY, "", "");
+		m->done++;
+		outcome_set(&m->outcome, OUTCOME_RETRY, "", "");
 		return;
 	}
 	/* From the loop, as the worker does it. */
@@ -235,46 +247,55 @@ static void on_ready(struct delivery *d)
 
 static void on_done(struct delivery *d, const struct outcome *o)
 {
-	(void)d;
-	FUZZ_REQUIRE(worker.done++ == 0);
-	worker.outcome = *o;
+	struct mail *m = d->data;
+
+	FUZZ_REQUIRE(m->done++ == 0);
+	m->outcome = *o;
 }
 
-static void check_outcome(const struct delivery *d)
+static void check_outcome(const struct mail *m)
 {
-	const struct outcome *o = &worker.outcome;
-	size_t accepted = 0, refused = 0;
+	const struct outcome *o = &m->outcome;
+	size_t accepted = 0, refused = 0, n = m->delivery.job->n_rcpts;
 
 	FUZZ_REQUIRE(fuzz_printable(o->code) && fuzz_printable(o->text) &&
 	             fuzz_printable(o->message_id));
-	for (size_t i = 0; i < d->job->n_rcpts; i++) {
-		accepted += d->rcpts[i].state == RCPT_ACCEPTED;
-		refused += d->rcpts[i].state == RCPT_REFUSED;
+	for (size_t i = 0; i < n; i++) {
+		accepted += m->rcpts[i].state == RCPT_ACCEPTED;
+		refused += m->rcpts[i].state == RCPT_REFUSED;
 	}
 	if (o->kind == OUTCOME_SENT)
-		FUZZ_REQUIRE(wire.released && accepted > 0);
+		FUZZ_REQUIRE(m->released && accepted > 0);
 	else
 		FUZZ_REQUIRE(accepted == 0);
 	if (o->kind == OUTCOME_REJECTED && strcmp(o->code, CODE_TOO_LARGE) != 0)
-		FUZZ_REQUIRE(refused == d->job->n_rcpts);
+		FUZZ_REQUIRE(refused == n);
 	if (o->kind == OUTCOME_UNKNOWN)
-		FUZZ_REQUIRE(wire.released);
+		FUZZ_REQUIRE(m->released);
 }
 
-static bool release(struct delivery *d)
+/* One that is held. */
+static bool release(struct mail *mails, size_t n)
 {
-	if (worker.ready == 0 || wire.released || worker.done > 0)
-		return false;
-	wire.released = true;
-	provider_release(worker.provider, d);
-	return true;
+	for (size_t i = 0; i < n; i++) {
+		struct mail *m = &mails[i];
+
+		if (m->ready == 0 || m->released || m->done > 0)
+			continue;
+		m->released = true;
+		wire.released++;
+		wire.turns = LATE_TURNS;
+		provider_release(worker.provider, &m->delivery);
+		return true;
+	}
+	return false;
 }
 
-static bool act(struct delivery *d)
+static bool act(struct mail *mails, size_t n)
 {
 	bool late = (wire.flags & LATE) != 0;
 
-	if (!late && release(d))
+	if (!late && release(mails, n))
 		return true;
 	for (size_t i = 0; i < 4; i++) {
 		if (wire.one[i] != NULL && wire.woken[i]) {
@@ -283,7 +304,7 @@ static bool act(struct delivery *d)
 			return true;
 		}
 	}
-	return late && worker.ready > 0 && wire.turns-- == 0 && release(d);
+	return late && wire.turns-- <= 0 && release(mails, n);
 }
 
 /* The client waits: the server goes on, or hangs up when it has no more to say. */
@@ -302,29 +323,42 @@ static void turn(void)
 	}
 }
 
-static void deliver(void)
+static bool all_done(const struct mail *mails, size_t n)
 {
-	struct rcpt_result rcpts[3] = {{.state = RCPT_PENDING}};
-	char id[MESSAGE_MAX_ID];
-	struct delivery d = {.job = worker.job,
-	                     .message_id = id,
-	                     .key = "k",
-	                     .rcpts = rcpts,
-	                     .on_ready = on_ready,
-	                     .on_done = on_done};
+	for (size_t i = 0; i < n; i++)
+		if (mails[i].done == 0)
+			return false;
+	return true;
+}
 
-	message_id(id, "k", worker.job);
-	worker.ready = worker.done = 0;
-	wire.released = false;
-	wire.dots = 0;
+/* n mails at once. */
+static void deliver(size_t n)
+{
+	static struct mail mails[MAILS];
+
+	wire.released = wire.dots = 0;
 	wire.turns = LATE_TURNS;
-	provider_send(worker.provider, &d);
-	for (int i = 0; i < MAX_TURNS && worker.done == 0; i++) {
-		if (!act(&d))
+	for (size_t i = 0; i < n; i++) {
+		struct mail *m = &mails[i];
+
+		*m = (struct mail){.delivery = {.job = worker.job,
+		                                .message_id = m->id,
+		                                .key = "k",
+		                                .rcpts = m->rcpts,
+		                                .on_ready = on_ready,
+		                                .on_done = on_done,
+		                                .data = m}};
+		message_id(m->id, "k", worker.job);
+		provider_send(worker.provider, &m->delivery);
+	}
+	for (int i = 0; i < MAX_TURNS && !all_done(mails, n); i++) {
+		if (!act(mails, n))
 			turn();
 	}
-	FUZZ_REQUIRE(worker.done == 1);
-	check_outcome(&d);
+	for (size_t i = 0; i < n; i++) {
+		FUZZ_REQUIRE(mails[i].done == 1);
+		check_outcome(&mails[i]);
+	}
 }
 
 static void start_once(void)
@@ -349,17 +383,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct error err;
 	const char *dsn;
+	bool together;
 
 	start_once();
 	wire.says = (struct fuzz_bytes){data, size};
 	wire.flags = fuzz_byte(&wire.says);
 	dsn = dsns[(wire.flags >> 4 & 3) | (wire.flags >> 7) << 2];
+	together = (wire.flags & TOGETHER) == TOGETHER;
+	if (together) {
+		wire.flags &= ~(unsigned)TOGETHER;
+		dsn = "smtp://127.0.0.1?tls=none&concurrency=1";
+	}
 	wire.insecure = strstr(dsn, "auth_insecure") != NULL;
 	wire.waits = false;
 	worker.provider = provider_open(worker.loop, &worker.options, "p", dsn, &err);
 	FUZZ_REQUIRE(worker.provider != NULL);
-	for (int i = 0; i < 3; i++)
-		deliver();
+	for (int i = 0; i < MAILS; i++)
+		deliver(together ? MAILS : 1);
 	provider_close(worker.provider);
 	for (size_t i = 0; i < 4; i++)
 		FUZZ_REQUIRE(wire.one[i] == NULL);
