@@ -7,6 +7,7 @@
 #include "fleet/gate.h"
 
 #define TIMELINE_MAX_FIELDS 16
+#define TIMELINE_MAX_NAME 32
 #define TIMELINE_DAY_MS ((int64_t)86400000)
 
 size_t timeline_cut(const char *text, size_t most)
@@ -88,8 +89,9 @@ int64_t timeline_ttl(const struct decision *d, const struct options *o, int64_t 
 /* Fields with their values, "" to delete; written after they are counted. */
 struct fields {
 	size_t n;
+	char new_line[TIMELINE_MAX_NAME], old_line[TIMELINE_MAX_NAME]; /* names of attempts */
 	struct {
-		char name[32];
+		const char *name;
 		const char *value;
 		size_t len;
 		int64_t num;
@@ -99,31 +101,39 @@ struct fields {
 
 static void field_text(struct fields *f, const char *name, const char *value, size_t len)
 {
-	snprintf(f->list[f->n].name, sizeof(f->list[f->n].name), "%s", name);
+	f->list[f->n].name = name;
 	f->list[f->n].value = value;
 	f->list[f->n].len = len;
+	f->list[f->n].is_num = false;
 	f->n++;
 }
 
 static void field_int(struct fields *f, const char *name, int64_t value)
 {
-	snprintf(f->list[f->n].name, sizeof(f->list[f->n].name), "%s", name);
+	f->list[f->n].name = name;
 	f->list[f->n].num = value;
 	f->list[f->n].is_num = true;
 	f->n++;
 }
 
+/* name: room for it, which lives as long as f. */
+static void field_attempt(struct fields *f, char name[TIMELINE_MAX_NAME], int64_t n,
+                          const char *line)
+{
+	struct line l = line_begin(name, TIMELINE_MAX_NAME);
+
+	line_add(&l, "attempt:");
+	line_add_int(&l, n);
+	field_text(f, name, line, strlen(line));
+}
+
 static void fields_attempt(struct fields *f, const struct task *t, const char *line)
 {
-	char name[32];
+	int64_t n = t->history.attempts;
 
-	snprintf(name, sizeof(name), "attempt:%lld", (long long)t->history.attempts);
-	field_text(f, name, line, strlen(line));
-	if (t->history.attempts > TIMELINE_MAX_LINES) {
-		snprintf(name, sizeof(name), "attempt:%lld",
-		         (long long)(t->history.attempts - TIMELINE_MAX_LINES));
-		field_text(f, name, "", 0);
-	}
+	field_attempt(f, f->new_line, n, line);
+	if (n > TIMELINE_MAX_LINES)
+		field_attempt(f, f->old_line, n - TIMELINE_MAX_LINES, "");
 }
 
 /* What a mail's decision writes. line: of its attempt. */
@@ -186,11 +196,12 @@ void timeline_add_finish(struct command *c, const struct task *t, const struct o
                          int64_t now, size_t identity)
 {
 	int64_t ttl = timeline_ttl(&t->decision, o, now);
-	struct fields f = {0};
+	struct fields f;
 	struct buf tries;
 	char line[TIMELINE_MAX_LINE + 1];
 	size_t deleted = 0;
 
+	f.n = 0;
 	buf_init(&tries, 4096);
 	timeline_line(line, t);
 	fields_fill(&f, t, line, &tries);
