@@ -414,7 +414,8 @@ static void test_a_crowd(void **state)
 	}
 	memset(longest, 'p', 63);
 	longest[63] = '\0';
-	strcat(providers, longest);
+	snprintf(providers + strlen(providers), sizeof(providers) - strlen(providers), "%s",
+	         longest);
 	for (int i = 0; i < 63; i++)
 		longest[i] = 'P';
 	snprintf(dsns[0], sizeof(dsns[0]), "PROVIDER_%s=mock://", longest);
