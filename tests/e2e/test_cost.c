@@ -60,7 +60,7 @@ static const struct figure worker_figures[] = {
 };
 static const struct figure redis_figures[] = {
 	{"7.0", 136000, 0},
-	{"8.0", 151000, 0},
+	{"8.0", 152000, 0},
 };
 
 /* ---- how they are taken ------------------------------------------------------------------------ */
