@@ -95,6 +95,8 @@ struct options {
 	char *otlp_headers;         /* OTEL_EXPORTER_OTLP_HEADERS         "" none */
 	char *otlp_certificate;     /* OTEL_EXPORTER_OTLP_CERTIFICATE     "" what the system trusts */
 	int64_t otlp_timeout;       /* OTEL_EXPORTER_OTLP_TIMEOUT 10000 ms, 1 - 600000: of one request */
+	char *otlp_traces_headers, *otlp_traces_certificate; /* OTEL_EXPORTER_OTLP_TRACES_…: "" as the one above */
+	int64_t otlp_traces_timeout; /* OTEL_EXPORTER_OTLP_TRACES_TIMEOUT 0 ms, as the one above; - 600000 */
 	char *otel_service_name;    /* OTEL_SERVICE_NAME        "" = the resource attribute, else postrider */
 	char *otel_resource;        /* OTEL_RESOURCE_ATTRIBUTES "" none */
 	int64_t traces_sampler;     /* OTEL_TRACES_SAMPLER      enum sampler_kind (fleet/sampler.h) */

@@ -3,6 +3,7 @@
 #define FLEET_TRACE_CONFIG_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/attr.h"
 #include "base/error.h"
@@ -12,6 +13,9 @@ struct trace_config {
 	char *url;        /* NULL: no traces are made */
 	bool clear_text;  /* http:// */
 	char *headers;    /* lines "Name: value\n"; secret */
+	const char *certificate; /* the roots to trust; "" the system's. The options' */
+	const char *certificate_from; /* the variable that says so */
+	int64_t timeout;  /* of a request, ms */
 	char *resource;   /* otlp_resource's */
 };
 

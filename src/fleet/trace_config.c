@@ -10,6 +10,8 @@
 
 #define PATH "/v1/traces"
 #define MAX_RESOURCE 16384
+#define ALL "OTEL_EXPORTER_OTLP_"
+#define TRACES "OTEL_EXPORTER_OTLP_TRACES_" /* goes before */
 
 /* text: as it is given; more: what is added to it. */
 static bool read_url(struct trace_config *c, const char *text, const char *more, struct error *err)
@@ -79,7 +81,9 @@ static bool read_header(struct buf *out, const char *text, size_t n, struct erro
 	return ok;
 }
 
-static bool read_headers(struct trace_config *c, const char *text, struct error *err)
+/* from: the variable that says so. */
+static bool read_headers(struct trace_config *c, const char *text, const char *from,
+                         struct error *err)
 {
 	struct buf out;
 	bool ok = true;
@@ -97,7 +101,7 @@ static bool read_headers(struct trace_config *c, const char *text, struct error 
 		text += strcspn(text, ",");
 	}
 	c->headers = buf_take(&out);
-	return ok || error_prefix(err, "OTEL_EXPORTER_OTLP_HEADERS");
+	return ok || error_prefix(err, "%s", from);
 }
 
 static bool read_resource(struct trace_config *c, const struct options *o, const char *instance,
@@ -114,21 +118,34 @@ static bool read_resource(struct trace_config *c, const struct options *o, const
 	                            "percent-encoded");
 }
 
+static void choose(struct trace_config *c, const struct options *o)
+{
+	bool own = o->otlp_traces_certificate[0] != '\0';
+
+	c->certificate = own ? o->otlp_traces_certificate : o->otlp_certificate;
+	c->certificate_from = own ? TRACES "CERTIFICATE" : ALL "CERTIFICATE";
+	c->timeout = o->otlp_traces_timeout > 0 ? o->otlp_traces_timeout : o->otlp_timeout;
+}
+
 bool trace_config_read(struct trace_config *c, const struct options *o, const char *instance,
                        struct error *err)
 {
 	bool whole = o->otlp_traces_endpoint[0] != '\0', ok;
 
 	memset(c, 0, sizeof(*c));
+	choose(c, o);
 	if (o->otel_sdk_disabled || o->traces_exporter_none ||
 	    (!whole && o->otlp_endpoint[0] == '\0'))
 		return true;
 	ok = whole ? read_url(c, o->otlp_traces_endpoint, "", err)
 	           : read_url(c, o->otlp_endpoint, PATH, err);
 	if (!ok)
-		error_prefix(err, whole ? "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
-		                        : "OTEL_EXPORTER_OTLP_ENDPOINT");
-	ok = ok && read_headers(c, o->otlp_headers, err) && read_resource(c, o, instance, err);
+		error_prefix(err, whole ? TRACES "ENDPOINT" : ALL "ENDPOINT");
+	ok = ok &&
+	     (o->otlp_traces_headers[0] != '\0'
+	              ? read_headers(c, o->otlp_traces_headers, TRACES "HEADERS", err)
+	              : read_headers(c, o->otlp_headers, ALL "HEADERS", err)) &&
+	     read_resource(c, o, instance, err);
 	if (!ok)
 		trace_config_free(c);
 	return ok;

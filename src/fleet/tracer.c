@@ -265,7 +265,7 @@ static void tracer_send(struct tracer *t)
 	r->on_held = on_held;
 	r->on_end = on_end;
 	r->data = t;
-	ev_timer_set(&t->deadline, (double)t->options->otlp_timeout / 1000., 0.);
+	ev_timer_set(&t->deadline, (double)t->config.timeout / 1000., 0.);
 	ev_timer_start(t->loop, &t->deadline);
 	http_client_send(r);
 }
@@ -322,16 +322,16 @@ struct tracer_counts tracer_counts(const struct tracer *t)
 
 static struct http_client *open_client(const struct tracer *t, struct error *err)
 {
-	const struct options *o = t->options;
+	long ms = (long)t->config.timeout;
 	struct http_config config = {
-		.ca_file = o->otlp_certificate,
+		.ca_file = t->config.certificate,
 		.clear_text = t->config.clear_text,
 		.max_body = TRACER_MAX_BODY,
 		.chunk = CHUNK,
 		.connections = 1,
-		.connect_ms = o->otlp_timeout < CONNECT_MS ? (long)o->otlp_timeout : CONNECT_MS,
-		.send_ms = (long)o->otlp_timeout,
-		.reply_ms = (long)o->otlp_timeout,
+		.connect_ms = ms < CONNECT_MS ? ms : CONNECT_MS,
+		.send_ms = ms,
+		.reply_ms = ms,
 		.idle_ms = IDLE_MS,
 	};
 
@@ -339,14 +339,14 @@ static struct http_client *open_client(const struct tracer *t, struct error *err
 }
 
 /* It is read when a connection is made: better said now. */
-static bool check_roots(const char *file, struct error *err)
+static bool check_roots(const struct trace_config *c, struct error *err)
 {
 	char *pem;
 
-	if (*file == '\0')
+	if (c->certificate[0] == '\0')
 		return true;
-	if (!file_read(file, MAX_PEM, &pem, err))
-		return error_prefix(err, "OTEL_EXPORTER_OTLP_CERTIFICATE");
+	if (!file_read(c->certificate, MAX_PEM, &pem, err))
+		return error_prefix(err, "%s", c->certificate_from);
 	mem_free(pem);
 	return true;
 }
@@ -364,10 +364,14 @@ bool tracer_open(struct tracer **out, struct ev_loop *loop, const struct options
 		snprintf(name, sizeof(name), "%s-%d", host, (int)getpid());
 		instance = name;
 	}
-	if (!check_roots(o->otlp_certificate, err) || !trace_config_read(&config, o, instance, err))
+	if (!trace_config_read(&config, o, instance, err))
 		return false;
 	if (config.url == NULL)
 		return true;
+	if (!check_roots(&config, err)) {
+		trace_config_free(&config);
+		return false;
+	}
 	t = mem_zalloc(sizeof(*t));
 	t->loop = loop;
 	t->options = o;

@@ -209,6 +209,7 @@ static void test_settings(void **state)
 		{"OTEL_TRACES_SAMPLER_ARG=2", "OTEL_TRACES_SAMPLER_ARG"},
 		{"OTEL_RESOURCE_ATTRIBUTES=a", "OTEL_RESOURCE_ATTRIBUTES"},
 		{"OTEL_EXPORTER_OTLP_CERTIFICATE=/nowhere", "OTEL_EXPORTER_OTLP"},
+		{"OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE=/nowhere", "OTLP_TRACES_CERTIFICATE"},
 	};
 	struct fleet *f = span_log_fleet(collector, NULL);
 

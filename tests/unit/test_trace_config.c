@@ -14,6 +14,9 @@ static struct options none(void)
 	                        .otlp_traces_endpoint = "",
 	                        .otlp_headers = "",
 	                        .otlp_certificate = "",
+	                        .otlp_timeout = 10000,
+	                        .otlp_traces_headers = "",
+	                        .otlp_traces_certificate = "",
 	                        .otel_service_name = "",
 	                        .otel_resource = ""};
 }
@@ -126,6 +129,35 @@ static void test_headers(void **state)
 	trace_config_free(&c);
 }
 
+/* What is said of traces alone goes before what is said of all signals. */
+static void test_of_traces_alone(void **state)
+{
+	struct options o = none();
+	struct trace_config c;
+	struct error err;
+
+	(void)state;
+	o.otlp_endpoint = "http://h";
+	o.otlp_headers = "a=1";
+	o.otlp_certificate = "/all";
+	assert_true(trace_config_read(&c, &o, "me", &err));
+	assert_string_equal(c.certificate, "/all");
+	assert_string_equal(c.certificate_from, "OTEL_EXPORTER_OTLP_CERTIFICATE");
+	assert_int_equal(c.timeout, 10000);
+	trace_config_free(&c);
+	o.otlp_traces_headers = "b=2";
+	o.otlp_traces_certificate = "/traces";
+	o.otlp_traces_timeout = 500;
+	assert_true(trace_config_read(&c, &o, "me", &err));
+	assert_string_equal(c.headers, "b: 2\n");
+	assert_string_equal(c.certificate, "/traces");
+	assert_string_equal(c.certificate_from, "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE");
+	assert_int_equal(c.timeout, 500);
+	trace_config_free(&c);
+	o.otlp_traces_headers = "hush";
+	expect_fault(&o, "OTEL_EXPORTER_OTLP_TRACES_HEADERS: ", "hush");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -133,6 +165,7 @@ int main(void)
 		cmocka_unit_test(test_off),
 		cmocka_unit_test(test_faults),
 		cmocka_unit_test(test_headers),
+		cmocka_unit_test(test_of_traces_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
