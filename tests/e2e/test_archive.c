@@ -19,29 +19,6 @@
 #define MAILS "postrider_mails"
 #define ATTEMPTS "postrider_attempts"
 
-/* Each of these n mails is there once, with all that its status had. */
-static void assert_exact(struct archive_world *w, const char *stem, long long n)
-{
-	assert_int_equal(
-		postgres_server_int(w->postgres,
-	                            "SELECT count(*) FROM " MAILS " WHERE key LIKE '%s-%%'", stem),
-		n);
-	assert_int_equal(postgres_server_int(
-				 w->postgres,
-				 "SELECT count(*) FROM " MAILS " m JOIN " ATTEMPTS
-				 " a USING (key, job, entry_ms, entry_seq) WHERE key LIKE '%s-%%'"
-				 " AND m.status = 'sent' AND m.tenant = 'acme' AND m.tags = '{a,b}'"
-				 " AND a.code = '250 2.0.0' AND a.ms = 12 AND a.attempt = 1"
-				 " AND details->>'subject' = 'Mail ' || split_part(key, '-', 2)"
-				 " AND details->>'message_id' = 'm' || split_part(key, '-', 2)",
-				 stem),
-	                 n);
-	assert_int_equal(postgres_server_int(
-				 w->postgres,
-				 "SELECT count(*) FROM " ATTEMPTS " WHERE key LIKE '%s-%%'", stem),
-	                 n);
-}
-
 /* ---- a fleet's mails --------------------------------------------------------------------------- */
 
 /* The mail's row says what its status says, field for field. */
@@ -144,7 +121,7 @@ static void test_killed_and_resumed(void **state)
 	}
 	archiver = archive_world_archiver(w, NULL);
 	archive_world_wait(w, MAILS, 8020);
-	assert_exact(w, "kill", 8000);
+	archive_world_exact(w, "kill", 8000);
 	assert_int_equal(archive_world_count(w, "lost"), 0);
 	assert_int_equal(archive_world_count(w, "archived"), 8060);
 	archive_world_stop(w, archiver);
@@ -169,7 +146,7 @@ static void test_two_at_once(void **state)
 	process_wait_line(a, "archive_ready", 0);
 	process_wait_line(b, "archive_ready", 0);
 	archive_world_wait(w, MAILS, 6000);
-	assert_exact(w, "both", 6000);
+	archive_world_exact(w, "both", 6000);
 	postgres_server_sees(w->postgres, "1\n2",
 	                     "SELECT version FROM postrider_schema ORDER BY 1");
 	assert_int_equal(process_count_lines(a, "\"archive_migrated\"") +
@@ -235,9 +212,9 @@ static void test_postgres_restarted(void **state)
 	archive_world_add(w, NULL, "late", 3000);
 	postgres_server_run(w->postgres);
 	archive_world_wait(w, MAILS, 6300);
-	assert_exact(w, "early", 3000);
-	assert_exact(w, "held", 300);
-	assert_exact(w, "late", 3000);
+	archive_world_exact(w, "early", 3000);
+	archive_world_exact(w, "held", 300);
+	archive_world_exact(w, "late", 3000);
 	assert_int_equal(process_count_lines(archiver, "\"postgres_away\""), 1);
 	assert_int_equal(process_count_lines(archiver, "\"level\":\"error\""), 0);
 	archive_world_stop(w, archiver);
@@ -257,8 +234,8 @@ static void test_redis_restarted(void **state)
 	redis_server_restart(fleet_redis(w->fleet));
 	archive_world_add(w, NULL, "late", 3000);
 	archive_world_wait(w, MAILS, 6000);
-	assert_exact(w, "early", 3000);
-	assert_exact(w, "late", 3000);
+	archive_world_exact(w, "early", 3000);
+	archive_world_exact(w, "late", 3000);
 	/* all that was there is gone, also the group; it is made again */
 	redis_server_do(fleet_redis(w->fleet), "FLUSHALL");
 	archive_world_add(w, NULL, "after", 100);
@@ -280,7 +257,7 @@ static void test_migrates_from_version_1(void **state)
 	archive_world_add(w, NULL, "new", 10);
 	archiver = archive_world_archiver(w, NULL);
 	archive_world_wait(w, MAILS, 12);
-	assert_exact(w, "new", 10);
+	archive_world_exact(w, "new", 10);
 	postgres_server_sees(w->postgres, "1\n2",
 	                     "SELECT version FROM postrider_schema ORDER BY 1");
 	postgres_server_sees(w->postgres, "1",
@@ -381,7 +358,7 @@ static void test_poison_is_skipped(void **state)
 	archiver = archive_world_archiver(
 		w, (const char *const[]){"QUEUES=mail:queue,mail:far", NULL});
 	archive_world_wait(w, MAILS, 51);
-	assert_exact(w, "good", 50);
+	archive_world_exact(w, "good", 50);
 	assert_int_equal(archive_world_count(w, "skipped"), 3);
 	assert_int_equal(archive_world_count(w, "archived"), 50);
 	process_wait_line(archiver, "\"entry\":\"9223372036854775000-0\"", 0);
@@ -575,6 +552,7 @@ int main(void)
 		cmocka_unit_test(test_status_and_mistakes),
 		cmocka_unit_test(test_metrics),
 	};
+	cmocka_set_test_filter(getenv("TEST"));
 	return cmocka_run_group_tests_name("archive", tests, archive_world_setup,
 	                                   archive_world_teardown);
 }

@@ -145,3 +145,29 @@ long long archive_world_count(struct archive_world *w, const char *field)
 	freeReplyObject(r);
 	return n;
 }
+
+#define MAILS "postrider_mails"
+#define ATTEMPTS "postrider_attempts"
+
+void archive_world_exact(struct archive_world *w, const char *stem, long long n)
+{
+	struct postgres_server *p = w->postgres;
+
+	assert_int_equal(postgres_server_int(
+				 p, "SELECT count(*) FROM " MAILS " WHERE key LIKE '%s-%%'", stem),
+	                 n);
+	assert_int_equal(postgres_server_int(
+				 p,
+				 "SELECT count(*) FROM " MAILS " m JOIN " ATTEMPTS
+				 " a USING (key, job, entry_ms, entry_seq) WHERE key LIKE '%s-%%'"
+				 " AND m.status = 'sent' AND m.tenant = 'acme' AND m.tags = '{a,b}'"
+				 " AND a.code = '250 2.0.0' AND a.ms = 12 AND a.attempt = 1"
+				 " AND details->>'subject' = 'Mail ' || split_part(key, '-', 2)"
+				 " AND details->>'message_id' = 'm' || split_part(key, '-', 2)",
+				 stem),
+	                 n);
+	assert_int_equal(
+		postgres_server_int(p, "SELECT count(*) FROM " ATTEMPTS " WHERE key LIKE '%s-%%'",
+	                            stem),
+		n);
+}

@@ -32,6 +32,8 @@ void archive_world_stop(struct archive_world *w, struct process *archiver);
 void archive_world_add(struct archive_world *w, const char *queue, const char *stem, size_t n);
 /* Waits until so many rows are in the table, and nothing of mail:queue's events waits or is unacknowledged. */
 void archive_world_wait(struct archive_world *w, const char *table, long long rows);
+/* Each of these n mails is there once, with all that its status had. */
+void archive_world_exact(struct archive_world *w, const char *stem, long long n);
 /* A field of {mail:queue}:archive. */
 long long archive_world_count(struct archive_world *w, const char *field);
 
