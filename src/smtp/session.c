@@ -402,8 +402,10 @@ void smtp_session_release(struct smtp_session *s)
 
 	if (s->phase != SMTP_HELD || s->over)
 		return; /* it has just broken, and on_end is on its way */
-	/* A server that has hung up, or said 421, would make an `unknown` of the dot. */
-	if (read_some(s) > 0 || s->transport.closed) {
+	/* A server that has hung up, or said 421, would make an `unknown` of the dot; and what it has begun
+	 * to say (before this, too) is no answer to it. */
+	(void)read_some(s);
+	if (s->in_len > 0 || s->reply.n_lines > 0 || s->transport.closed) {
 		smtp_session_enter(s, SMTP_HELD, s->client->config->command_ms);
 		smtp_transport_wake(&s->transport);
 		return;

@@ -4,6 +4,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
@@ -399,6 +402,40 @@ static void test_unsolicited_replies_are_no_success(void **state)
 	}
 }
 
+/* A reply of which only a part is there when the dot is due: in the middle of a line, or between two. */
+static void answers_half_early(struct script *c)
+{
+	const char *const *halves = c->arg;
+	char line[512] = "";
+
+	script_hello(c, PIPELINED);
+	script_take(c, "MAIL", "250 ok");
+	script_take(c, "RCPT", "250 ok");
+	if (!script_line(c, line, sizeof(line)) ||
+	    send(c->fd, halves[0], strlen(halves[0]), MSG_NOSIGNAL) < 0)
+		return;
+	while (*line != '\0' && script_line(c, line, sizeof(line))) {
+	} /* up to the empty line after the header: then all but the dot has been sent */
+	script_say(c, "%s", halves[1]);
+	script_body(c);
+}
+
+static void test_half_a_reply_before_the_dot_is_not_its_answer(void **state)
+{
+	static const char *const ways[][2] = {
+		{"354 go\r\n25", "0 2.0.0 Ok: queued as NOT"},
+		{"354 go\r\n250-2.0.0 Ok:\r\n", "250 2.0.0 queued as NOT"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		smtp_rig_start(answers_half_early, (void *)ways[i], "");
+		smtp_rig_expect(OUTCOME_RETRY, "protocol");
+		script_server_wait(rig.server, "<cut ", 1);
+		assert_int_equal(smtp_rig_saw("<body "), 0);
+	}
+}
+
 static void answers_354_to_the_dot(struct script *c)
 {
 	if (script_to_data(c) && script_body(c))
@@ -510,6 +547,7 @@ int main(void)
 		TEST(test_lines_without_end),
 		TEST(test_not_a_mail_server),
 		TEST(test_unsolicited_replies_are_no_success),
+		TEST(test_half_a_reply_before_the_dot_is_not_its_answer),
 		TEST(test_nonsense_after_the_dot_is_unknown),
 		TEST(test_a_connection_that_said_too_much_is_not_used_again),
 		TEST(test_greetings),
