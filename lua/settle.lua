@@ -6,8 +6,8 @@
 --        2 packed: n (a number); the n ids;
 --        m (a number), for each of the m jobs that are not as mostly: which it is (a number, from 1), token,
 --        action, at (ms). Mostly the token is 1, and the action ack;
---        then for each job its event: key ("": none), status, provider, attempt, code, ms, and how many values more
---        (a number), which follow: names and values, as tenant, tags
+--        then for each job its event: key ("": there is none, and the rest says nothing), status, provider, attempt,
+--        code, ms, and how many values more (a number), which follow: names and values, as tenant, tags
 --        action: ack   the payload goes
 --                keep  the payload goes from jobs, but is kept under a key of its own for `at` ms; where
 --                      there is no memory for that, it goes
