@@ -56,7 +56,7 @@ struct figure {
 
 static const struct figure worker_figures[] = {
 	{"2.36", 59500, 73700}, /* Debian 12 */
-	{"2.41", 76000, 95000}, /* Debian 13 */
+	{"2.41", 59600, 73000}, /* Debian 13 */
 };
 static const struct figure redis_figures[] = {
 	{"7.0", 136000, 0},
