@@ -8,8 +8,6 @@
 
 #include "base/mem.h"
 
-#define MAX_ADDRESS 64
-
 static bool is_address(const char *host)
 {
 	unsigned char bytes[16];
@@ -17,31 +15,48 @@ static bool is_address(const char *host)
 	return inet_pton(AF_INET, host, bytes) == 1 || inet_pton(AF_INET6, host, bytes) == 1;
 }
 
-/* "db1,db2,/run/postgresql": a name for each that must be looked up. */
+/* "db1,db2,/run/postgresql" */
 static bool split_hosts(struct conninfo *c, const char *hosts, struct error *err)
 {
 	char *list = mem_strdup(hosts), *rest = list, *one;
 	bool ok = true;
 
 	while (ok && (one = strsep(&rest, ",")) != NULL) {
-		bool named = *one != '\0' && *one != '/' && *one != '@' && !is_address(one);
-
 		if (c->n_hosts == CONNINFO_MAX_HOSTS) {
 			ok = error_set(err, "DATABASE_URL names more than %d hosts",
 			               CONNINFO_MAX_HOSTS);
 			break;
 		}
-		c->hosts[c->n_hosts].name = named ? mem_strdup(one) : NULL;
-		c->hosts[c->n_hosts++].address = mem_strdup("");
+		c->hosts[c->n_hosts].host = mem_strdup(one);
+		c->hosts[c->n_hosts++].named = *one != '\0' && *one != '/' && *one != '@' &&
+		                               !is_address(one);
 	}
 	mem_free(list);
 	return ok;
 }
 
+/* "5432,5433": one for each host, or one for all of them, which libpq reads by itself. */
+static bool split_ports(struct conninfo *c, const char *ports, struct error *err)
+{
+	char *list, *rest, *one;
+	size_t n = 0;
+
+	if (ports == NULL || strchr(ports, ',') == NULL)
+		return true;
+	rest = list = mem_strdup(ports);
+	for (; (one = strsep(&rest, ",")) != NULL; n++)
+		if (n < c->n_hosts)
+			c->hosts[n].port = mem_strdup(one);
+	mem_free(list);
+	return n == c->n_hosts ||
+	       error_set(err, "DATABASE_URL has %zu ports for %zu hosts", n, c->n_hosts);
+}
+
 bool conninfo_parse(struct conninfo *c, const char *url, struct error *err)
 {
 	PQconninfoOption *options = PQconninfoParse(url, NULL);
-	const char *host = getenv("PGHOST"), *hostaddr = "", *password = "";
+	const char *host = getenv("PGHOST"), *port = getenv("PGPORT"), *hostaddr = "",
+		   *password = "";
 	bool ok;
 
 	memset(c, 0, sizeof(*c));
@@ -53,6 +68,8 @@ bool conninfo_parse(struct conninfo *c, const char *url, struct error *err)
 			continue;
 		if (strcmp(o->keyword, "host") == 0)
 			host = o->val;
+		else if (strcmp(o->keyword, "port") == 0)
+			port = o->val;
 		else if (strcmp(o->keyword, "hostaddr") == 0)
 			hostaddr = o->val;
 		else if (strcmp(o->keyword, "password") == 0)
@@ -60,7 +77,8 @@ bool conninfo_parse(struct conninfo *c, const char *url, struct error *err)
 	}
 	c->url = mem_strdup(url);
 	c->password = mem_strdup(password);
-	ok = *hostaddr != '\0' || host == NULL || split_hosts(c, host, err);
+	ok = *hostaddr != '\0' || host == NULL ||
+	     (split_hosts(c, host, err) && split_ports(c, port, err));
 	for (const PQconninfoOption *o = options; o->keyword != NULL; o++)
 		if (o->val != NULL && strcmp(o->keyword, "password") == 0)
 			mem_wipe(o->val, strlen(o->val));
@@ -73,8 +91,8 @@ bool conninfo_parse(struct conninfo *c, const char *url, struct error *err)
 void conninfo_free(struct conninfo *c)
 {
 	for (size_t i = 0; i < c->n_hosts; i++) {
-		mem_free(c->hosts[i].name);
-		mem_free(c->hosts[i].address);
+		mem_free(c->hosts[i].host);
+		mem_free(c->hosts[i].port);
 	}
 	mem_free_secret(c->url);
 	mem_free_secret(c->password);
@@ -84,37 +102,53 @@ void conninfo_free(struct conninfo *c)
 int conninfo_unknown(const struct conninfo *c)
 {
 	for (size_t i = 0; i < c->n_hosts; i++)
-		if (c->hosts[i].name != NULL && c->hosts[i].address[0] == '\0')
+		if (c->hosts[i].named && c->hosts[i].n_addresses == 0)
 			return (int)i;
 	return -1;
 }
 
-void conninfo_found(struct conninfo *c, int host, const struct addrinfo *addresses)
+bool conninfo_found(struct conninfo *c, int host, const struct addrinfo *addresses)
 {
-	char address[MAX_ADDRESS] = "";
+	size_t n = 0;
 
-	(void)getnameinfo(addresses->ai_addr, addresses->ai_addrlen, address, sizeof(address), NULL,
-	                  0, NI_NUMERICHOST);
-	mem_free(c->hosts[host].address);
-	c->hosts[host].address = mem_strdup(address);
+	for (; addresses != NULL && n < CONNINFO_MAX_ADDRESSES; addresses = addresses->ai_next)
+		if (getnameinfo(addresses->ai_addr, addresses->ai_addrlen,
+		                c->hosts[host].addresses[n], CONNINFO_ADDRESS, NULL, 0,
+		                NI_NUMERICHOST) == 0)
+			n++;
+	c->hosts[host].n_addresses = n;
+	return n > 0;
 }
 
 void conninfo_forget(struct conninfo *c)
 {
 	for (size_t i = 0; i < c->n_hosts; i++)
-		c->hosts[i].address[0] = '\0';
+		c->hosts[i].n_addresses = 0;
 }
 
-void conninfo_hostaddr(const struct conninfo *c, struct buf *out)
+static void add(struct buf *list, bool first, const char *text)
 {
-	bool any = false;
+	if (!first)
+		buf_add_char(list, ',');
+	buf_add_str(list, text);
+}
+
+void conninfo_lists(const struct conninfo *c, struct buf *host, struct buf *hostaddr,
+                    struct buf *port)
+{
+	bool any = false, first = true;
 
 	for (size_t i = 0; i < c->n_hosts; i++)
-		any = any || c->hosts[i].name != NULL;
+		any = any || c->hosts[i].named;
 	for (size_t i = 0; any && i < c->n_hosts; i++) {
-		if (i > 0)
-			buf_add_char(out, ',');
-		buf_add_str(out, c->hosts[i].address);
+		size_t n = c->hosts[i].n_addresses;
+
+		for (size_t k = 0; k == 0 || k < n; k++, first = false) {
+			add(host, first, c->hosts[i].host);
+			add(hostaddr, first, n > 0 ? c->hosts[i].addresses[k] : "");
+			if (c->hosts[i].port != NULL)
+				add(port, first, c->hosts[i].port);
+		}
 	}
 }
 

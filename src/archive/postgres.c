@@ -203,17 +203,22 @@ static void postgres_poll(struct postgres *p)
 /* The names are known: what stands before the URL are our defaults, what stands behind it is not for it to say. */
 static void postgres_begin(struct postgres *p)
 {
-	struct buf addresses;
-	const char *const keys[] = {"application_name", "gssencmode", "dbname",
-	                            "client_encoding",  "hostaddr",   NULL};
-	const char *values[] = {p->name, "disable", p->conninfo.url, "UTF8", NULL, NULL};
+	struct buf lists[3];
+	const char *const keys[] = {
+		"application_name", "gssencmode", "dbname", "client_encoding", "host",
+		"hostaddr",         "port",       NULL};
+	const char *values[] = {p->name, "disable", p->conninfo.url, "UTF8", NULL, NULL,
+	                        NULL,    NULL};
 
-	buf_init(&addresses, 4096);
-	conninfo_hostaddr(&p->conninfo, &addresses);
-	if (addresses.len > 0)
-		values[4] = buf_str(&addresses);
+	for (int i = 0; i < 3; i++)
+		buf_init(&lists[i], CONNINFO_LIST);
+	conninfo_lists(&p->conninfo, &lists[0], &lists[1], &lists[2]);
+	for (int i = 0; i < 3; i++)
+		if (lists[i].len > 0)
+			values[4 + i] = buf_str(&lists[i]);
 	p->conn = PQconnectStartParams(keys, values, 1);
-	buf_free(&addresses);
+	for (int i = 0; i < 3; i++)
+		buf_free(&lists[i]);
 	if (p->conn == NULL || PQstatus(p->conn) == CONNECTION_BAD) {
 		postgres_fail(p, p->conn != NULL ? PQerrorMessage(p->conn) : "there is no memory");
 		return;
@@ -231,15 +236,17 @@ static void postgres_on_resolved(void *data, const struct addrinfo *addresses, c
 		postgres_fail(p, error);
 		return;
 	}
-	conninfo_found(&p->conninfo, p->resolving, addresses);
-	postgres_connect(p);
+	if (conninfo_found(&p->conninfo, p->resolving, addresses))
+		postgres_connect(p);
+	else
+		postgres_fail(p, "its name has no address");
 }
 
 static void postgres_connect(struct postgres *p)
 {
 	p->resolving = conninfo_unknown(&p->conninfo);
 	if (p->resolving >= 0)
-		p->resolve = resolve_start(p->loop, p->conninfo.hosts[p->resolving].name,
+		p->resolve = resolve_start(p->loop, p->conninfo.hosts[p->resolving].host,
 		                           postgres_on_resolved, p);
 	else
 		postgres_begin(p);
