@@ -1,11 +1,11 @@
 /* json.h - JSON from strangers, read strictly (RFC 8259, and I-JSON's rules about names and
  * Unicode).
  *
- * The tree is cJSON's, built by a scan of our own, in one pass: cJSON's parser lets pass, or reads otherwise than
- * others do, what is refused here: too deep nesting, too many values (a tree takes some 30 times the bytes
+ * cJSON builds the tree. Before that a scan of our own refuses what cJSON lets pass or reads
+ * otherwise than others do: too deep nesting, too many values (a tree takes some 30 times the bytes
  * of "[[],[],"), NUL bytes and \u0000, control characters, broken UTF-8, lone surrogates, numbers
- * that are not finite or very long, and anything after the value. After it, an object that names a
- * member twice is refused: readers disagree about which one counts. */
+ * that are not finite or longer than cJSON's own buffer, and anything after the value. After it, an
+ * object that names a member twice is refused: readers disagree about which one counts. */
 #ifndef MAIL_JSON_H
 #define MAIL_JSON_H
 

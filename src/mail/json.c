@@ -21,16 +21,9 @@ struct scan {
 	const char *at, *end;
 	size_t depth, values;
 	const char *why; /* set once, by the function that fails */
-	bool memory;     /* it is missing: the text may be fine */
 };
 
-/* A string as it stands in the text: without its quotes, all checked. */
-struct span {
-	const char *from, *to;
-	bool escapes;
-};
-
-static bool scan_value(struct scan *s, cJSON *item);
+static bool scan_value(struct scan *s);
 
 static bool scan_fail(struct scan *s, const char *why)
 {
@@ -138,9 +131,8 @@ static bool scan_escape(struct scan *s)
 }
 
 /* The rest of a string whose opening quote was taken. */
-static bool scan_string(struct scan *s, struct span *span)
+static bool scan_string(struct scan *s)
 {
-	*span = (struct span){.from = s->at};
 	for (scan_plain(s); s->at < s->end; scan_plain(s)) {
 		unsigned char c = (unsigned char)*s->at;
 		size_t width = 1;
@@ -155,101 +147,12 @@ static bool scan_string(struct scan *s, struct span *span)
 		if (width == 0)
 			return scan_fail(s, "broken UTF-8");
 		s->at += width;
-		if (c == '"') {
-			span->to = s->at - 1;
+		if (c == '"')
 			return true;
-		}
-		if (c != '\\')
-			continue;
-		span->escapes = true;
-		if (!scan_escape(s))
+		if (c == '\\' && !scan_escape(s))
 			return false;
 	}
 	return scan_fail(s, "the text ends within a string");
-}
-
-/* ---- what was scanned, as cJSON keeps it ---------------------------------------------------------- */
-
-/* Like cJSON's own: to be freed by cJSON_Delete. NULL: no memory. */
-static cJSON *new_item(struct scan *s)
-{
-	cJSON *item = cJSON_malloc(sizeof(*item));
-
-	if (item != NULL)
-		memset(item, 0, sizeof(*item));
-	else
-		s->memory = true;
-	return item;
-}
-
-static gunichar read_hex4(const char *at)
-{
-	gunichar value = 0;
-
-	for (int i = 0; i < 4; i++)
-		value = value * 16 + (gunichar)g_ascii_xdigit_value(at[i]);
-	return value;
-}
-
-/* What stands behind a backslash, which moves on; returns how many bytes were written. */
-static size_t read_escape(const char **at, char *out)
-{
-	static const char letters[] = "bfnrt", meant[] = "\b\f\n\r\t";
-	const char c = *(*at)++, *letter = strchr(letters, c);
-	gunichar character;
-
-	if (c != 'u') {
-		*out = letter != NULL ? meant[letter - letters] : c;
-		return 1;
-	}
-	character = read_hex4(*at);
-	*at += 4;
-	if (character >= 0xd800 && character <= 0xdbff) {
-		/* the other half follows as \uXXXX */
-		character = 0x10000 + ((character & 0x3ff) << 10) + (read_hex4(*at + 2) & 0x3ff);
-		*at += 6;
-	}
-	return (size_t)g_unichar_to_utf8(character, out);
-}
-
-/* No escape is shorter than what it means. */
-static char *copy_string(struct scan *s, const struct span *span)
-{
-	const char *at = span->from;
-	char *copy = cJSON_malloc((size_t)(span->to - span->from) + 1), *out = copy;
-
-	if (copy == NULL) {
-		s->memory = true;
-		return NULL;
-	}
-	while (at < span->to) {
-		size_t left = (size_t)(span->to - at);
-		const char *backslash = span->escapes ? memchr(at, '\\', left) : NULL;
-		size_t plain = backslash != NULL ? (size_t)(backslash - at) : left;
-
-		memcpy(out, at, plain);
-		out += plain;
-		at += plain;
-		if (backslash == NULL)
-			break;
-		at++;
-		out += read_escape(&at, out);
-	}
-	*out = '\0';
-	return copy;
-}
-
-/* ---- values -------------------------------------------------------------------------------------- */
-
-static bool scan_text_value(struct scan *s, cJSON *item)
-{
-	struct span span;
-
-	if (!scan_string(s, &span))
-		return false;
-	item->type = cJSON_String;
-	item->valuestring = copy_string(s, &span);
-	return item->valuestring != NULL;
 }
 
 static size_t scan_digits(struct scan *s)
@@ -261,10 +164,20 @@ static size_t scan_digits(struct scan *s)
 	return (size_t)(s->at - from);
 }
 
-static bool scan_number(struct scan *s, cJSON *item)
+/* Without an exponent every number that is short enough is finite. */
+static bool is_finite(const char *from, size_t len)
 {
-	char copy[JSON_MAX_NUMBER + 1] = "";
+	char copy[JSON_MAX_NUMBER + 1];
+
+	memcpy(copy, from, len);
+	copy[len] = '\0';
+	return isfinite(g_ascii_strtod(copy, NULL));
+}
+
+static bool scan_number(struct scan *s)
+{
 	const char *from = s->at;
+	bool exponent = false;
 
 	if (*s->at == '-')
 		s->at++;
@@ -278,6 +191,7 @@ static bool scan_number(struct scan *s, cJSON *item)
 			return scan_fail(s, "a digit was expected");
 	}
 	if (s->at < s->end && (*s->at == 'e' || *s->at == 'E')) {
+		exponent = true;
 		s->at++;
 		if (s->at < s->end && (*s->at == '+' || *s->at == '-'))
 			s->at++;
@@ -286,72 +200,47 @@ static bool scan_number(struct scan *s, cJSON *item)
 	}
 	if (s->at - from > JSON_MAX_NUMBER)
 		return scan_fail(s, "a number is too long");
-	memcpy(copy, from, (size_t)(s->at - from));
-	item->type = cJSON_Number;
-	if (!isfinite(cJSON_SetNumberHelper(item, g_ascii_strtod(copy, NULL))))
+	if (exponent && !is_finite(from, (size_t)(s->at - from)))
 		return scan_fail(s, "a number is too large");
 	return true;
 }
 
-static bool scan_word(struct scan *s, cJSON *item, const char *word, int type)
+static bool scan_word(struct scan *s, const char *word)
 {
 	size_t len = strlen(word);
 
 	if ((size_t)(s->end - s->at) < len || memcmp(s->at, word, len) != 0)
 		return scan_fail(s, "a value was expected");
 	s->at += len;
-	item->type = type;
-	item->valueint = type == cJSON_True;
 	return true;
 }
 
-static bool scan_name(struct scan *s, cJSON *member)
-{
-	struct span span;
-
-	if (!scan_take(s, '"'))
-		return scan_fail(s, "a name was expected");
-	if (!scan_string(s, &span))
-		return false;
-	member->string = copy_string(s, &span);
-	if (member->string == NULL)
-		return false;
-	return scan_take(s, ':') || scan_fail(s, "a colon was expected");
-}
-
 /* The rest of an array or object whose opening bracket was taken. */
-static bool scan_members(struct scan *s, cJSON *list, bool object)
+static bool scan_members(struct scan *s, bool object)
 {
 	const char close = object ? '}' : ']';
-	cJSON *last = NULL, *member;
 
-	list->type = object ? cJSON_Object : cJSON_Array;
 	if (++s->depth > JSON_MAX_DEPTH)
 		return scan_fail(s, "it is nested too deeply");
 	if (!scan_take(s, close)) {
 		do {
-			member = new_item(s);
-			if (member == NULL)
+			if (object && !(scan_take(s, '"') ? scan_string(s)
+			                                  : scan_fail(s, "a name was expected")))
 				return false;
-			/* At once: whatever comes, the tree is freed as a whole. */
-			*(last != NULL ? &last->next : &list->child) = member;
-			member->prev = last;
-			last = member;
-			if (object && !scan_name(s, member))
-				return false;
-			if (!scan_value(s, member))
+			if (object && !scan_take(s, ':'))
+				return scan_fail(s, "a colon was expected");
+			if (!scan_value(s))
 				return false;
 		} while (scan_take(s, ','));
 		if (!scan_take(s, close))
 			return scan_fail(s, object ? "a comma or } was expected"
 			                           : "a comma or ] was expected");
-		list->child->prev = last; /* as cJSON has it */
 	}
 	s->depth--;
 	return true;
 }
 
-static bool scan_value(struct scan *s, cJSON *item)
+static bool scan_value(struct scan *s)
 {
 	scan_space(s);
 	if (s->at == s->end)
@@ -361,29 +250,29 @@ static bool scan_value(struct scan *s, cJSON *item)
 	switch (*s->at) {
 	case '"':
 		s->at++;
-		return scan_text_value(s, item);
+		return scan_string(s);
 	case '{':
 	case '[':
 		s->at++;
-		return scan_members(s, item, s->at[-1] == '{');
+		return scan_members(s, s->at[-1] == '{');
 	case 't':
-		return scan_word(s, item, "true", cJSON_True);
+		return scan_word(s, "true");
 	case 'f':
-		return scan_word(s, item, "false", cJSON_False);
+		return scan_word(s, "false");
 	case 'n':
-		return scan_word(s, item, "null", cJSON_NULL);
+		return scan_word(s, "null");
 	case '\0':
 		return scan_fail(s, "a NUL byte is not allowed");
 	default:
-		return scan_number(s, item);
+		return scan_number(s);
 	}
 }
 
-static bool scan_all(struct scan *s, cJSON *root)
+static bool scan_text(struct scan *s)
 {
 	if (s->end - s->at >= 3 && memcmp(s->at, "\xef\xbb\xbf", 3) == 0)
 		return scan_fail(s, "it begins with a byte order mark");
-	if (!scan_value(s, root))
+	if (!scan_value(s))
 		return false;
 	scan_space(s);
 	if (s->at != s->end)
@@ -455,31 +344,31 @@ static bool is_quotable(const char *name)
 	       strchr(name, '"') == NULL && strchr(name, ';') == NULL;
 }
 
-static bool no_twins(const cJSON *tree, struct error *err)
-{
-	const cJSON *twin = find_twin_within(tree);
-
-	if (twin == NULL)
-		return true;
-	if (is_quotable(twin->string))
-		return error_set(err, "not valid JSON: \"%s\" is given twice in one object",
-		                 twin->string);
-	return error_set(err, "not valid JSON: a name is given twice in one object");
-}
-
 cJSON *json_parse(const char *text, size_t len, struct error *err)
 {
 	struct scan s = {.at = text, .end = text + len};
-	cJSON *tree = new_item(&s);
-	bool ok = tree != NULL && scan_all(&s, tree);
+	const cJSON *twin;
+	cJSON *tree;
 
-	if (s.memory)
-		(void)error_set(err, "too large for the memory there is");
-	else if (!ok)
-		(void)error_set(err, "not valid JSON: %s, at byte %zu", s.why,
-		                (size_t)(s.at - text));
-	if (ok && no_twins(tree, err))
-		return tree;
-	cJSON_Delete(tree);
-	return NULL;
+	if (!scan_text(&s)) {
+		error_set(err, "not valid JSON: %s, at byte %zu", s.why, (size_t)(s.at - text));
+		return NULL;
+	}
+	tree = cJSON_ParseWithLengthOpts(text, len, NULL, 0);
+	if (tree == NULL) {
+		/* The scan has passed it: only memory can be missing. */
+		error_set(err, "too large for the memory there is");
+		return NULL;
+	}
+	twin = find_twin_within(tree);
+	if (twin != NULL) {
+		if (is_quotable(twin->string))
+			error_set(err, "not valid JSON: \"%s\" is given twice in one object",
+			          twin->string);
+		else
+			error_set(err, "not valid JSON: a name is given twice in one object");
+		cJSON_Delete(tree);
+		return NULL;
+	}
+	return tree;
 }
