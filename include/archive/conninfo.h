@@ -29,6 +29,7 @@ struct conninfo {
 		size_t n_addresses; /* 0 until they are known */
 	} hosts[CONNINFO_MAX_HOSTS];
 	size_t n_hosts;
+	size_t turn; /* which of a host's addresses comes first */
 };
 
 /* False, and nothing to free: err says what is wrong, and quotes nothing of the URL. */
@@ -39,7 +40,8 @@ void conninfo_free(struct conninfo *c); /* wipes the secrets */
 int conninfo_unknown(const struct conninfo *c) MUST_CHECK;
 /* False: none of them can be told. addresses is never NULL. */
 bool conninfo_found(struct conninfo *c, int host, const struct addrinfo *addresses) MUST_CHECK;
-void conninfo_forget(struct conninfo *c); /* all are looked up again */
+/* All are looked up again, and another address comes first: one that is silent takes all the time that there is. */
+void conninfo_forget(struct conninfo *c);
 
 /* What libpq takes as host, hostaddr and port in place of the URL's; empty: those are to stay. Each buf has room for
  * CONNINFO_LIST bytes. */

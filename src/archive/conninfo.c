@@ -124,6 +124,7 @@ void conninfo_forget(struct conninfo *c)
 {
 	for (size_t i = 0; i < c->n_hosts; i++)
 		c->hosts[i].n_addresses = 0;
+	c->turn++;
 }
 
 static void add(struct buf *list, bool first, const char *text)
@@ -145,7 +146,7 @@ void conninfo_lists(const struct conninfo *c, struct buf *host, struct buf *host
 
 		for (size_t k = 0; k == 0 || k < n; k++, first = false) {
 			add(host, first, c->hosts[i].host);
-			add(hostaddr, first, n > 0 ? c->hosts[i].addresses[k] : "");
+			add(hostaddr, first, n > 0 ? c->hosts[i].addresses[(k + c->turn) % n] : "");
 			if (c->hosts[i].port != NULL)
 				add(port, first, c->hosts[i].port);
 		}

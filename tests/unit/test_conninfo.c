@@ -64,6 +64,9 @@ static void test_all_addresses_of_a_name(void **state)
 	assert_int_equal(conninfo_unknown(&c), -1);
 	lists_are(&c, "db,db", "::1,127.0.0.1", "");
 	conninfo_forget(&c);
+	find(&c, "db", (const char *const[]){"::1", "127.0.0.1", NULL});
+	lists_are(&c, "db,db", "127.0.0.1,::1", ""); /* the first may be silent */
+	conninfo_forget(&c);
 	find(&c, "db", (const char *const[]){"10.0.0.9", NULL});
 	lists_are(&c, "db", "10.0.0.9", "");
 	conninfo_free(&c);
