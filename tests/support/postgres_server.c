@@ -131,14 +131,7 @@ static PGconn *connection(struct postgres_server *p)
 	return p->conn;
 }
 
-static bool is_up_or_ended(void *arg)
-{
-	struct postgres_server *p = arg;
-
-	return connection(p) != NULL || !process_running(p->process);
-}
-
-void postgres_server_run(struct postgres_server *p)
+static void start(struct postgres_server *p)
 {
 	char data[512], pid[600], port[32];
 
@@ -153,6 +146,36 @@ void postgres_server_run(struct postgres_server *p)
 	                                                      : "listen_addresses=",
 	                                          "-c", p->port > 0 ? "ssl=on" : "ssl=off", NULL},
 	                    false);
+}
+
+/* The children of one that was killed may still have its memory. */
+static bool came_too_early(struct postgres_server *p)
+{
+	char *err = process_stderr(p->process);
+	bool early = strstr(err, "pre-existing shared memory block") != NULL;
+
+	free(err);
+	return early;
+}
+
+static bool is_up_or_ended(void *arg)
+{
+	struct postgres_server *p = arg;
+
+	if (connection(p) != NULL)
+		return true;
+	if (process_running(p->process))
+		return false;
+	if (!came_too_early(p))
+		return true;
+	process_free(p->process);
+	start(p);
+	return false;
+}
+
+void postgres_server_run(struct postgres_server *p)
+{
+	start(p);
 	wait_until(is_up_or_ended, p, 0);
 	if (p->conn == NULL) {
 		char *err = process_stderr(p->process);
