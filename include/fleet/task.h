@@ -60,7 +60,7 @@ enum task_event {
 	TASK_ON_SETTLED,
 	TASK_ON_LOST,     /* a renewal was refused: another worker has it */
 	TASK_ON_OVERDUE,  /* the provider has held the last byte for too long (Redis is away) */
-	TASK_ON_REROUTE,  /* its gate has shut, or another has opened, or the worker ends */
+	TASK_ON_REROUTE,  /* its gate has shut, or another has opened, or the worker ends: if it only waits yet */
 };
 
 /* The answers of the scripts that look at a status (lua/status.lib.lua). */

@@ -79,6 +79,8 @@ struct provider_type {
 	/* How many deliveries it takes beyond its concurrency: they wait within it, so that a place that
 	 * becomes free is not idle while the next permit is asked for. Optional. */
 	size_t (*ahead)(const struct provider *p);
+	/* Is this one of those that wait? Then to abandon it costs nothing. Together with `ahead`. */
+	bool (*waits)(const struct delivery *d);
 	/* Asks; on_done follows within connect and reply timeouts. Not a delivery: it takes no place.
 	 * The provider is not closed before. Optional. */
 	void (*check)(struct provider *p, struct provider_check *c);
@@ -118,6 +120,8 @@ void provider_send(struct provider *p, struct delivery *d);
 void provider_release(struct provider *p, struct delivery *d);
 void provider_abandon(struct provider *p, struct delivery *d);
 size_t provider_room(const struct provider *p); /* how many deliveries it can take now */
+/* It was sent, but has only to wait yet: abandoned, it leaves no trace. */
+bool provider_waits(const struct provider *p, const struct delivery *d) MUST_CHECK;
 /* The longest that a delivery can take, ms. */
 long provider_longest_ms(const struct provider *p);
 

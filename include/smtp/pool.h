@@ -12,6 +12,7 @@
 #define SMTP_POOL_H
 
 #include <ev.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/attr.h"
@@ -33,6 +34,8 @@ void smtp_pool_close(struct smtp_pool *p); /* no envelope may be on its way */
 size_t smtp_pool_ahead(const struct smtp_pool *p) MUST_CHECK;
 
 void smtp_pool_send(struct smtp_pool *p, struct smtp_envelope *e);
+/* Still in line, or behind a dot: nothing of it is with the server yet that it could act on. */
+bool smtp_pool_waits(const struct smtp_envelope *e) MUST_CHECK;
 /* After on_held: the dot leaves. on_end follows. */
 void smtp_pool_release(struct smtp_pool *p, struct smtp_envelope *e);
 /* Any time before on_end: the message will not be delivered, and on_end does not come. */

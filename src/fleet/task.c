@@ -425,6 +425,9 @@ static void task_rerouted(struct task *t)
 	if (t->state == TASK_PARKED) {
 		gate_leave(t->gate, t);
 		task_route(t);
+	} else if (t->state == TASK_SENDING && provider_waits(t->gate->provider, &t->delivery)) {
+		attempt_withdraw(t);
+		task_route(t);
 	}
 }
 

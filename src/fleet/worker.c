@@ -114,6 +114,20 @@ static bool worker_all_done(const struct worker *w)
 	return w->stopping || w->until_empty;
 }
 
+/* What waits within a provider whose gate has shut is not charged for that: it goes another way. */
+static void worker_recall(struct worker *w)
+{
+	struct task *t, *next;
+
+	for (size_t i = 0; i < w->n_queues; i++) {
+		for (t = TAILQ_FIRST(&w->queues[i]->tasks); t; t = next) {
+			next = TAILQ_NEXT(t, lease);
+			if (!t->webhook && t->state == TASK_SENDING && !gate_takes(t->gate))
+				task_advance(t, TASK_ON_REROUTE);
+		}
+	}
+}
+
 static void worker_flush(struct ev_loop *loop, ev_prepare *prepare, int events)
 {
 	struct worker *w = prepare->data;
@@ -123,8 +137,10 @@ static void worker_flush(struct ev_loop *loop, ev_prepare *prepare, int events)
 		ev_break(loop, EVBREAK_ALL);
 		return;
 	}
-	if (w->gates.rerouting)
+	if (w->gates.rerouting) {
 		gates_reroute(&w->gates);
+		worker_recall(w);
+	}
 	if (!topology_up(w->redis))
 		return;
 	/* Claims first: renewals must be in Redis before what relies on them. */

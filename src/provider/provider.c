@@ -228,6 +228,11 @@ void provider_abandon(struct provider *p, struct delivery *d)
 	d->impl = NULL;
 }
 
+bool provider_waits(const struct provider *p, const struct delivery *d)
+{
+	return p->type->waits != NULL && p->type->waits(d);
+}
+
 size_t provider_room(const struct provider *p)
 {
 	size_t all = (size_t)p->concurrency + (p->type->ahead != NULL ? p->type->ahead(p) : 0);

@@ -248,6 +248,13 @@ static size_t smtp_ahead(const struct provider *p)
 	return p->interval_us == 0 ? smtp_pool_ahead(smtp->pool) : 0;
 }
 
+static bool smtp_waits(const struct delivery *d)
+{
+	const struct attempt *a = d->impl;
+
+	return smtp_pool_waits(&a->envelope);
+}
+
 static void smtp_release(struct provider *p, struct delivery *d)
 {
 	struct smtp *smtp = p->state;
@@ -282,7 +289,7 @@ static void ask(struct provider *p, struct provider_check *c)
 		.scheme = (SCHEME), .params = smtp_dsn_params, .concurrency = 20,                  \
 		.timeout_ms = 600000, .open = smtp_open, .send = smtp_send,                        \
 		.release = smtp_release, .abandon = smtp_abandon, .close = smtp_close,             \
-		.check = ask, .ahead = smtp_ahead                                                  \
+		.check = ask, .ahead = smtp_ahead, .waits = smtp_waits                             \
 	}
 
 const struct provider_type provider_smtp = SMTP_TYPE("smtp");

@@ -369,6 +369,11 @@ size_t smtp_pool_ahead(const struct smtp_pool *p)
 	                                         : 0;
 }
 
+bool smtp_pool_waits(const struct smtp_envelope *e)
+{
+	return e->session == NULL || e->session->behind == e;
+}
+
 void smtp_pool_release(struct smtp_pool *p, struct smtp_envelope *e)
 {
 	(void)p;

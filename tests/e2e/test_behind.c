@@ -7,13 +7,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <cmocka.h>
 
 #include "support/fleet.h"
 #include "support/postfix.h"
+#include "support/redis_server.h"
 #include "support/sink.h"
+#include "support/smtp_script.h"
 #include "support/timelines.h"
+#include "support/wait.h"
 
 #define FOLLOWED "\"from\":\"dot\",\"to\":\"RSET\"" /* in the log: the next mail's turn at once */
 
@@ -122,11 +126,89 @@ static void test_postfix_takes_it(void **state)
 	postfix_free(postfix);
 }
 
+#define PROMPT 5 /* mails that are accepted at once; the next one's dot waits */
+#define QUEUED 12
+
+static void serve_some(struct script *c)
+{
+	char line[512];
+	int taken = 0;
+
+	if (!script_hello(c, "PIPELINING"))
+		return;
+	while (script_line(c, line, sizeof(line))) {
+		bool data = strcasecmp(line, "DATA") == 0;
+
+		if (data && (!script_say(c, "354 go") || !script_body(c)))
+			return;
+		if (data && taken++ == PROMPT)
+			script_pause(c);
+		if (!script_say(c, "250 2.0.0 ok"))
+			return;
+	}
+}
+
+/* How many went by this provider. */
+static size_t sent_by(struct fleet *f, const char *provider)
+{
+	char key[32];
+	size_t n = 0;
+
+	for (int i = 0; i < QUEUED; i++) {
+		char *by, *status;
+
+		snprintf(key, sizeof(key), "w-%d", i);
+		by = fleet_field(f, key, "provider");
+		status = fleet_field(f, key, "status");
+		n += strcmp(by, provider) == 0 && strcmp(status, "sent") == 0;
+		free(by);
+		free(status);
+	}
+	return n;
+}
+
+static bool all_others_are_sent(void *arg)
+{
+	return sent_by(arg, "secondary") == QUEUED - PROMPT - 1;
+}
+
+/* One is at the server, one behind its dot, one in line: when the provider is paused, the two go another
+ * way, while nothing is heard of the first. */
+static void test_what_waits_leaves_a_shut_gate(void **state)
+{
+	struct script_server *server = script_server_start(serve_some, NULL);
+	struct fleet *f = fleet_start(NULL);
+	struct process *w;
+
+	(void)state;
+	fleet_set(f, "PROVIDERS=primary,secondary");
+	fleet_set(
+		f,
+		"PROVIDER_PRIMARY=smtp://127.0.0.1:%d?tls=none&concurrency=1&command_timeout=300s",
+		script_server_port(server));
+	fleet_set(f, "PROVIDER_SECONDARY=mock://");
+	fleet_set(f, "LEASE_MS=30000");
+	fleet_push_many(f, NULL, "w", QUEUED, "");
+	w = fleet_worker_ready(f, NULL);
+	script_server_wait(server, "<body ", PROMPT + 1);
+	redis_server_do(fleet_redis(f), "HSET mail:control pause:provider:primary 1");
+	wait_until(all_others_are_sent, f, 0);
+	assert_int_equal(script_server_count(server, "<body "), PROMPT + 1);
+	script_server_go(server);
+	fleet_wait_settled(f, NULL);
+	assert_int_equal(sent_by(f, "primary"), PROMPT + 1);
+	assert_int_equal(timelines_count(f, "w", QUEUED).lines, QUEUED);
+	fleet_stop(f, w);
+	fleet_free(f);
+	script_server_free(server);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_neighbours_that_fail),
 		cmocka_unit_test(test_postfix_takes_it),
+		cmocka_unit_test(test_what_waits_leaves_a_shut_gate),
 	};
 
 	cmocka_set_test_filter(getenv("TEST"));
