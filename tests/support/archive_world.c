@@ -93,35 +93,51 @@ struct wanted {
 	long long rows;
 };
 
+/* The value of a field of one of XINFO's answers; NULL where there is none. */
+static const redisReply *info_field(const redisReply *info, const char *name)
+{
+	for (size_t i = 0; i + 1 < info->elements; i += 2)
+		if (strcmp(info->element[i]->str, name) == 0)
+			return info->element[i + 1];
+	return NULL;
+}
+
+/* The group has been given all of this stream's events, and has acknowledged them. */
+static bool is_read(struct redis_server *redis, const char *events)
+{
+	redisReply *groups = redis_server_cmd(redis, "XINFO GROUPS %s", events);
+	redisReply *stream = redis_server_cmd(redis, "XINFO STREAM %s", events);
+	bool done = groups->type == REDIS_REPLY_ARRAY && groups->elements == 1;
+
+	if (done) {
+		const redisReply *pending = info_field(groups->element[0], "pending");
+		const redisReply *given = info_field(groups->element[0], "last-delivered-id");
+		const redisReply *last = info_field(stream, "last-generated-id");
+
+		done = pending != NULL && pending->integer == 0 && given != NULL && last != NULL &&
+		       strcmp(given->str, last->str) == 0;
+	}
+	freeReplyObject(groups);
+	freeReplyObject(stream);
+	return done;
+}
+
 static bool is_all_there(void *arg)
 {
 	struct wanted *a = arg;
 	struct redis_server *redis = fleet_redis(a->world->fleet);
 	char sql[128];
-	redisReply *r;
+	redisReply *streams;
 	bool done;
 
 	snprintf(sql, sizeof(sql), "SELECT count(*) FROM %s", a->table);
 	if (postgres_server_try_int(a->world->postgres, sql) < a->rows)
 		return false;
-	r = redis_server_cmd(redis, "XINFO GROUPS " ARCHIVE_EVENTS);
-	done = r->type == REDIS_REPLY_ARRAY && r->elements == 1;
-	if (done) {
-		redisReply *group = r->element[0], *last = NULL;
-		redisReply *stream = redis_server_cmd(redis, "XINFO STREAM " ARCHIVE_EVENTS);
-
-		for (size_t i = 0; i + 1 < group->elements; i += 2) {
-			if (strcmp(group->element[i]->str, "pending") == 0)
-				done = group->element[i + 1]->integer == 0;
-			if (strcmp(group->element[i]->str, "last-delivered-id") == 0)
-				last = group->element[i + 1];
-		}
-		for (size_t i = 0; last != NULL && i + 1 < stream->elements; i += 2)
-			if (strcmp(stream->element[i]->str, "last-generated-id") == 0)
-				done = done && strcmp(stream->element[i + 1]->str, last->str) == 0;
-		freeReplyObject(stream);
-	}
-	freeReplyObject(r);
+	streams = redis_server_cmd(redis, "KEYS {*}:events");
+	done = streams->type == REDIS_REPLY_ARRAY && streams->elements > 0;
+	for (size_t i = 0; done && i < streams->elements; i++)
+		done = is_read(redis, streams->element[i]->str);
+	freeReplyObject(streams);
 	return done;
 }
 

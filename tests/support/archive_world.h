@@ -30,7 +30,7 @@ void archive_world_stop(struct archive_world *w, struct process *archiver);
 
 /* n events of mails <stem>-0 …, each sent at the first attempt, with a status, as a worker leaves them. NULL: mail:queue. */
 void archive_world_add(struct archive_world *w, const char *queue, const char *stem, size_t n);
-/* Waits until so many rows are in the table, and nothing of mail:queue's events waits or is unacknowledged. */
+/* Waits until so many rows are in the table, and no queue has an event that waits or is unacknowledged. */
 void archive_world_wait(struct archive_world *w, const char *table, long long rows);
 /* Each of these n mails is there once, with all that its status had. */
 void archive_world_exact(struct archive_world *w, const char *stem, long long n);
