@@ -10,27 +10,11 @@
 #include <cmocka.h>
 
 #include "support/fleet.h"
-#include "support/sink.h"
+#include "support/sink_group.h"
 #include "support/timelines.h"
 #include "support/wait.h"
 
 #define MANY 10000
-
-static struct sink *sink; /* aiosmtpd, for the tests that look at messages */
-
-static int start_sink(void **state)
-{
-	(void)state;
-	sink = sink_start();
-	return 0;
-}
-
-static int stop_sink(void **state)
-{
-	(void)state;
-	sink_free(sink);
-	return 0;
-}
 
 /* 10,000 mails by four workers into a server of Postfix's makers: each arrives exactly once. */
 static void test_ten_thousand(void **state)
@@ -483,5 +467,5 @@ int main(void)
 	};
 
 	cmocka_set_test_filter(getenv("TEST"));
-	return cmocka_run_group_tests(tests, start_sink, stop_sink);
+	return cmocka_run_group_tests(tests, sink_group_begin, sink_group_end);
 }

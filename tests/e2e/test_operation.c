@@ -13,27 +13,11 @@
 
 #include "support/fleet.h"
 #include "support/pace.h"
-#include "support/sink.h"
+#include "support/sink_group.h"
 #include "support/timelines.h"
 #include "support/tmpdir.h"
 #include "support/wait.h"
 #include "support/wire.h"
-
-static struct sink *sink; /* aiosmtpd */
-
-static int start_sink(void **state)
-{
-	(void)state;
-	sink = sink_start();
-	return 0;
-}
-
-static int stop_sink(void **state)
-{
-	(void)state;
-	sink_free(sink);
-	return 0;
-}
 
 static bool is_kept(void *key)
 {
@@ -512,5 +496,5 @@ int main(void)
 	};
 
 	cmocka_set_test_filter(getenv("TEST"));
-	return cmocka_run_group_tests(tests, start_sink, stop_sink);
+	return cmocka_run_group_tests(tests, sink_group_begin, sink_group_end);
 }

@@ -13,28 +13,12 @@
 #include "support/fleet.h"
 #include "support/http_server.h"
 #include "support/pace.h"
-#include "support/sink.h"
+#include "support/sink_group.h"
 #include "support/smtp_sink.h"
 #include "support/timelines.h"
 #include "support/wait.h"
 
 #define MOCKED 1000
-
-static struct sink *sink; /* aiosmtpd */
-
-static int start_sink(void **state)
-{
-	(void)state;
-	sink = sink_start();
-	return 0;
-}
-
-static int stop_sink(void **state)
-{
-	(void)state;
-	sink_free(sink);
-	return 0;
-}
 
 /* Two providers that take 70 % and 90 %: all mails end, with their retries and fallbacks on record. */
 static void test_70_90(void **state)
@@ -374,5 +358,5 @@ int main(void)
 	};
 
 	cmocka_set_test_filter(getenv("TEST"));
-	return cmocka_run_group_tests(tests, start_sink, stop_sink);
+	return cmocka_run_group_tests(tests, sink_group_begin, sink_group_end);
 }

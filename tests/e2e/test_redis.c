@@ -12,29 +12,13 @@
 #include <cmocka.h>
 
 #include "support/fleet.h"
-#include "support/sink.h"
+#include "support/sink_group.h"
 #include "support/timelines.h"
 #include "support/trouble.h"
 #include "support/wait.h"
 #include "support/wire.h"
 
 static const char *const always[] = {"--appendonly", "yes", "--appendfsync", "always", NULL};
-
-static struct sink *sink; /* aiosmtpd */
-
-static int start_sink(void **state)
-{
-	(void)state;
-	sink = sink_start();
-	return 0;
-}
-
-static int stop_sink(void **state)
-{
-	(void)state;
-	sink_free(sink);
-	return 0;
-}
 
 static bool never(void *arg)
 {
@@ -513,5 +497,5 @@ int main(void)
 	};
 
 	cmocka_set_test_filter(getenv("TEST"));
-	return cmocka_run_group_tests(tests, start_sink, stop_sink);
+	return cmocka_run_group_tests(tests, sink_group_begin, sink_group_end);
 }

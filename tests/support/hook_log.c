@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include "support/wait.h"
+
 size_t hook_log_count(const struct http_server *server)
 {
 	return http_server_count(server, "hooks");
@@ -64,6 +66,31 @@ char *hook_log_told(const struct http_server *server, const char *key, const cha
 		cJSON_Delete(o);
 	}
 	return all;
+}
+
+struct wanted {
+	const struct http_server *server;
+	const char *key;
+	size_t n;
+};
+
+static bool is_told(void *arg)
+{
+	const struct wanted *w = arg;
+	char *all = hook_log_told(w->server, w->key, "json.type");
+	size_t n = all[0] != '\0';
+
+	for (const char *c = all; *c != '\0'; c++)
+		n += *c == ' ';
+	free(all);
+	return n >= w->n;
+}
+
+void hook_log_wait(const struct http_server *server, const char *key, size_t n)
+{
+	struct wanted w = {server, key, n};
+
+	wait_until(is_told, &w, 0);
 }
 
 void hook_log_expect(const struct http_server *server, const char *key, const char *path,

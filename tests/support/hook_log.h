@@ -15,7 +15,10 @@ cJSON *hook_log_request(const struct http_server *server, size_t n) MUST_CHECK;
 const char *hook_log_at(const cJSON *o, const char *path);
 /* The same member of all that are about one mail, joined; a new string (free). */
 char *hook_log_told(const struct http_server *server, const char *key, const char *path) MUST_CHECK;
+/* Until at least n have arrived that are about this mail. */
+void hook_log_wait(const struct http_server *server, const char *key, size_t n);
 /* Fails the test unless it is this. */
-void hook_log_expect(const struct http_server *server, const char *key, const char *path, const char *want);
+void hook_log_expect(const struct http_server *server, const char *key, const char *path,
+                     const char *want);
 
 #endif
