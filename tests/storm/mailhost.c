@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -16,7 +15,6 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/epoll.h>
-#include <sys/queue.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -24,12 +22,12 @@
 
 #include "base/clock.h"
 #include "storm/manner.h"
+#include "storm/peer.h"
 #include "storm/plan.h"
 
 #define MAX_HOSTS 4
 #define TICK_MS 5
 #define MAX_IN ((size_t)1 << 20)
-#define FLOOD ((size_t)256 << 10)
 #define HELD_US 3000
 #define SILENT_US ((int64_t)3600 * 1000000)
 #define DRIP_US 10000
@@ -42,31 +40,6 @@ static const char hello[] = "250-storm.example\r\n250-PIPELINING\r\n250-8BITMIME
 
 /* ---- what a host has ------------------------------------------------------------------------------- */
 
-struct peer {
-	TAILQ_ENTRY(peer) entry;
-	struct mailhost *m;
-	int fd;
-	unsigned host;
-	bool listener, gone, stray_met;
-	char *in;
-	size_t len, cap;
-	char out[512];
-	size_t out_len, out_sent;
-	/* the envelope */
-	bool envelope, in_body;
-	size_t mail;                 /* SIZE_MAX: not known yet */
-	uint8_t rcpts;               /* bits */
-	const struct manner *manner; /* NULL: well */
-	unsigned victim;             /* the recipient that a manner AT_RCPT is about */
-	size_t cut_at;
-	int64_t read_at;
-	/* what is said later */
-	int64_t due; /* µs; 0: nothing */
-	enum answer later;
-};
-
-TAILQ_HEAD(peers, peer);
-
 struct times {
 	int64_t *us;
 	size_t n, cap;
@@ -76,7 +49,7 @@ struct mailhost {
 	struct mailhost_options o;
 	pthread_t thread;
 	bool running;
-	int epoll, ports[MAX_HOSTS];
+	int ports[MAX_HOSTS];
 	struct peers peers;
 	atomic_bool stop;
 	_Atomic int64_t out_until[MAX_HOSTS];
@@ -84,75 +57,6 @@ struct mailhost {
 	size_t strays, met[MANNERS];
 	struct times times[MAX_HOSTS];
 };
-
-/* ---- connections ------------------------------------------------------------------------------------ */
-
-static void watch(struct peer *p, uint32_t events, int how)
-{
-	struct epoll_event e = {.events = events, .data.ptr = p};
-
-	(void)epoll_ctl(p->m->epoll, how, p->fd, &e);
-}
-
-static struct peer *add_peer(struct mailhost *m, int fd, unsigned host, bool listener)
-{
-	struct peer *p = calloc(1, sizeof(*p));
-
-	if (!p)
-		abort();
-	*p = (struct peer){.m = m, .fd = fd, .host = host, .listener = listener, .mail = SIZE_MAX};
-	TAILQ_INSERT_TAIL(&m->peers, p, entry);
-	watch(p, EPOLLIN, EPOLL_CTL_ADD);
-	return p;
-}
-
-static void hang_up(struct peer *p, bool reset)
-{
-	struct linger l = {.l_onoff = 1, .l_linger = 0};
-
-	if (p->gone)
-		return;
-	if (reset)
-		(void)setsockopt(p->fd, SOL_SOCKET, SO_LINGER, &l, sizeof(l));
-	/* A child between fork and exec still has it open: closing it here would not end the watch. */
-	(void)epoll_ctl(p->m->epoll, EPOLL_CTL_DEL, p->fd, NULL);
-	close(p->fd);
-	p->gone = true;
-}
-
-static void free_gone(struct mailhost *m)
-{
-	struct peer *p, *next;
-
-	for (p = TAILQ_FIRST(&m->peers); p; p = next) {
-		next = TAILQ_NEXT(p, entry);
-		if (!p->gone)
-			continue;
-		TAILQ_REMOVE(&m->peers, p, entry);
-		free(p->in);
-		free(p);
-	}
-}
-
-static void say(struct peer *p, const char *text)
-{
-	size_t n = strlen(text);
-
-	/* Replies are short, and the client reads: more than the socket takes is a client that is stopped. */
-	if (!p->gone && send(p->fd, text, n, MSG_NOSIGNAL) != (ssize_t)n)
-		hang_up(p, true);
-}
-
-static void endless(struct peer *p)
-{
-	static char xs[16384];
-
-	memset(xs, 'x', sizeof(xs));
-	for (size_t n = 0; n < FLOOD; n += sizeof(xs))
-		if (send(p->fd, xs, sizeof(xs), MSG_NOSIGNAL) != (ssize_t)sizeof(xs))
-			break;
-	hang_up(p, false);
-}
 
 /* ---- envelopes ---------------------------------------------------------------------------------------- */
 
@@ -228,17 +132,17 @@ static void answer_badly(struct peer *p)
 
 	switch (a->answer) {
 	case SAY:
-		say(p, a->text);
+		peer_say(p, a->text);
 		break;
 	case SAY_AND_CLOSE:
-		say(p, a->text);
-		hang_up(p, false);
+		peer_say(p, a->text);
+		peer_hang_up(p, false);
 		break;
 	case RESET:
-		hang_up(p, true);
+		peer_hang_up(p, true);
 		break;
 	case CLOSE:
-		hang_up(p, false);
+		peer_hang_up(p, false);
 		break;
 	case SILENT:
 		p->due = clock_mono_us() + SILENT_US;
@@ -252,7 +156,7 @@ static void answer_badly(struct peer *p)
 		p->out_sent = 0;
 		break;
 	case ENDLESS:
-		endless(p);
+		peer_flood(p);
 		break;
 	}
 }
@@ -265,7 +169,7 @@ static void on_rcpt(struct peer *p, const char *address)
 	unsigned rcpt;
 
 	if (!letter_number(address, &n, &rest) || rest[0] != '.' || n >= p->m->o.n) {
-		say(p, "550 5.1.1 nobody\r\n");
+		peer_say(p, "550 5.1.1 nobody\r\n");
 		p->m->strays++;
 		return;
 	}
@@ -284,24 +188,24 @@ static void on_rcpt(struct peer *p, const char *address)
 		return;
 	}
 	p->rcpts |= (uint8_t)(1U << rcpt);
-	say(p, ok);
+	peer_say(p, ok);
 }
 
 static void on_command(struct peer *p, const char *line)
 {
 	if (strncasecmp(line, "EHLO", 4) == 0) {
-		say(p, hello);
+		peer_say(p, hello);
 	} else if (strncasecmp(line, "RSET", 4) == 0) {
 		end_envelope(p);
-		say(p, ok);
+		peer_say(p, ok);
 	} else if (strncasecmp(line, "MAIL FROM:<", 11) == 0) {
 		end_envelope(p);
 		p->envelope = true;
-		say(p, ok);
+		peer_say(p, ok);
 	} else if (strncasecmp(line, "RCPT TO:<", 9) == 0 && p->envelope) {
 		on_rcpt(p, line + 9);
 	} else if (strncasecmp(line, "DATA", 4) == 0 && p->envelope && p->rcpts == 0) {
-		say(p, "554 5.5.1 no valid recipients\r\n");
+		peer_say(p, "554 5.5.1 no valid recipients\r\n");
 	} else if (strncasecmp(line, "DATA", 4) == 0 && p->envelope) {
 		if (fares(p, AT_DATA)) {
 			harm(p, false);
@@ -309,14 +213,14 @@ static void on_command(struct peer *p, const char *line)
 			return;
 		}
 		p->in_body = true;
-		say(p, "354 go on\r\n");
+		peer_say(p, "354 go on\r\n");
 	} else if (strncasecmp(line, "QUIT", 4) == 0) {
-		say(p, "221 2.0.0 bye\r\n");
-		hang_up(p, false);
+		peer_say(p, "221 2.0.0 bye\r\n");
+		peer_hang_up(p, false);
 	} else if (strncasecmp(line, "NOOP", 4) == 0) {
-		say(p, ok);
+		peer_say(p, ok);
 	} else {
-		say(p, "500 5.5.2 what?\r\n");
+		peer_say(p, "500 5.5.2 what?\r\n");
 		p->m->strays++;
 	}
 }
@@ -356,11 +260,11 @@ static void on_message(struct peer *p, const char *message, size_t len)
 			p->due = clock_mono_us() + (int64_t)p->m->o.slow_ms * 1000;
 			p->later = SAY;
 		} else {
-			say(p, ok);
+			peer_say(p, ok);
 		}
 	} else if (a->stage != AT_DOT) { /* it was quicker than the hand that cuts */
 		harm(p, true);
-		hang_up(p, true);
+		peer_hang_up(p, true);
 	} else {
 		if (a->harms)
 			harm(p, a->unknown);
@@ -388,7 +292,7 @@ static bool consume(struct peer *p)
 	} else {
 		if (fares(p, IN_BODY) && p->len >= p->cut_at) {
 			harm(p, true); /* the dot may be on its way: this thread may be late */
-			hang_up(p, true);
+			peer_hang_up(p, true);
 			return false;
 		}
 		end = memmem(p->in, p->len, "\r\n.\r\n", 5);
@@ -423,7 +327,7 @@ static void on_readable(struct peer *p)
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (got <= 0) {
-		hang_up(p, false);
+		peer_hang_up(p, false);
 		return;
 	}
 	p->len += (size_t)got;
@@ -443,12 +347,12 @@ static void on_connected(struct mailhost *m, const struct peer *listener)
 		if (fd < 0)
 			return;
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-		p = add_peer(m, fd, listener->host, false);
+		p = peer_new(&m->peers, m, fd, listener->host, false);
 		if (is_out(m, listener->host)) {
 			m->strays++;
-			hang_up(p, true);
+			peer_hang_up(p, true);
 		} else {
-			say(p, "220 storm.example ESMTP\r\n");
+			peer_say(p, "220 storm.example ESMTP\r\n");
 		}
 	}
 }
@@ -462,11 +366,11 @@ static void say_later(struct peer *p, int64_t now)
 	if (p->later == DRIP && p->out_sent < p->out_len) {
 		byte[0] = p->out[p->out_sent++];
 		p->due = now + DRIP_US;
-		say(p, byte);
+		peer_say(p, byte);
 		if (p->out_sent < p->out_len)
 			return;
 	} else if (p->later == SAY) {
-		say(p, ok);
+		peer_say(p, ok);
 	}
 	p->due = 0;
 	end_envelope(p);
@@ -479,20 +383,20 @@ static void on_tick(struct mailhost *m)
 	int64_t now = clock_mono_us();
 	struct peer *p;
 
-	TAILQ_FOREACH(p, &m->peers, entry)
+	TAILQ_FOREACH(p, &m->peers.list, entry)
 	{
 		if (p->gone || p->listener)
 			continue;
 		if (is_out(m, p->host)) {
 			/* An answer that is still to come is not given any more, either. */
 			harm(p, p->in_body || p->due != 0);
-			hang_up(p, true);
+			peer_hang_up(p, true);
 		} else if (p->due != 0) {
 			say_later(p, now);
 		} else if (p->in_body && fares(p, WHILE_HELD) && p->len > 0 &&
 		           now - p->read_at > HELD_US) {
 			harm(p, true);
-			hang_up(p, p->manner->answer == RESET);
+			peer_hang_up(p, p->manner->answer == RESET);
 		}
 	}
 }
@@ -504,7 +408,7 @@ static void *serve(void *data)
 	int64_t ticked = 0;
 
 	while (!atomic_load(&m->stop)) {
-		int n = epoll_wait(m->epoll, events, 128, TICK_MS);
+		int n = epoll_wait(m->peers.epoll, events, 128, TICK_MS);
 
 		for (int i = 0; i < n; i++) {
 			struct peer *p = events[i].data.ptr;
@@ -518,7 +422,7 @@ static void *serve(void *data)
 			ticked = clock_mono_us();
 			on_tick(m);
 		}
-		free_gone(m);
+		peers_free_gone(&m->peers);
 	}
 	return NULL;
 }
@@ -536,7 +440,7 @@ static void listen_on(struct mailhost *m, unsigned host)
 	assert_int_equal(listen(fd, 1000), 0);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
 	m->ports[host] = ntohs(a.sin_port);
-	(void)add_peer(m, fd, host, true);
+	(void)peer_new(&m->peers, m, fd, host, true);
 }
 
 struct mailhost *mailhost_start(const struct mailhost_options *o)
@@ -546,9 +450,7 @@ struct mailhost *mailhost_start(const struct mailhost_options *o)
 	assert_non_null(m);
 	assert_true(o->hosts <= MAX_HOSTS);
 	m->o = *o;
-	TAILQ_INIT(&m->peers);
-	m->epoll = epoll_create1(EPOLL_CLOEXEC);
-	assert_true(m->epoll >= 0);
+	peers_init(&m->peers);
 	for (unsigned i = 0; i < o->hosts; i++)
 		listen_on(m, i);
 	assert_int_equal(pthread_create(&m->thread, NULL, serve, m), 0);
@@ -567,17 +469,12 @@ void mailhost_stop(struct mailhost *m)
 
 void mailhost_free(struct mailhost *m)
 {
-	struct peer *p;
-
 	if (!m)
 		return;
 	mailhost_stop(m);
-	TAILQ_FOREACH(p, &m->peers, entry)
-	hang_up(p, true);
-	free_gone(m);
+	peers_free(&m->peers);
 	for (unsigned i = 0; i < MAX_HOSTS; i++)
 		free(m->times[i].us);
-	close(m->epoll);
 	free(m);
 }
 
