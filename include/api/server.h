@@ -53,8 +53,4 @@ void server_answered(struct request *r);
 /* For stream.c: more will come. The client is not waited for until then. */
 void server_pause(struct request *r);
 
-/* The client's address, without its port; of an IPv6 address the network (64 bits), for one client has
- * all of that. */
-void server_address(const struct request *r, char *out, size_t size);
-
 #endif

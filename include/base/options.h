@@ -67,6 +67,7 @@ struct options {
 	char *api_host;             /* API_HOST           "" = all addresses, where it is protected */
 	int64_t api_max_body;       /* API_MAX_BODY       10485760, 1024 - 536870912 */
 	int64_t api_timeout;        /* API_TIMEOUT        30000 ms, 100 - 600000: for a request to arrive */
+	char *api_trusted_proxies;  /* API_TRUSTED_PROXIES "" none; addresses and networks (base/network.h) */
 	int64_t rate_limit_window;  /* RATE_LIMIT_WINDOW  60000 ms, 1 - 86400000 */
 	int64_t rate_limit_max;     /* RATE_LIMIT_MAX_REQUESTS 100, 0 - 1000000000: mails per client; 0: no limit */
 	bool ack_fsync;             /* ACK_FSYNC          0: a mail must be on the disk before the 202 */

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "api/client.h"
 #include "api/jwt_check.h"
-#include "api/server.h"
 #include "api/session.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -237,7 +237,7 @@ bool auth_check(const struct auth *a, struct request *r, enum scope scope)
 	struct identity who;
 	bool known;
 
-	server_address(r, address, sizeof(address));
+	client_address(r, address, sizeof(address));
 	snprintf(r->client, sizeof(r->client), "ip:%s", address);
 	if (scope == SCOPE_NONE || !auth_protects(a))
 		return true;

@@ -1,8 +1,6 @@
 #include "api/server.h"
 
-#include <arpa/inet.h>
 #include <microhttpd.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -341,30 +339,6 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *c, const ch
 	r->suspended = true;
 	MHD_suspend_connection(c);
 	return MHD_YES;
-}
-
-void server_address(const struct request *r, char *out, size_t size)
-{
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
-		r->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-
-	struct sockaddr_in6 six;
-
-	snprintf(out, size, "unknown");
-	if (info == NULL || info->client_addr == NULL)
-		return;
-	if (info->client_addr->sa_family != AF_INET6) {
-		inet_ntop(AF_INET, &((const struct sockaddr_in *)info->client_addr)->sin_addr, out,
-		          (socklen_t)size);
-		return;
-	}
-	memcpy(&six, info->client_addr, sizeof(six));
-	if (IN6_IS_ADDR_V4MAPPED(&six.sin6_addr)) {
-		inet_ntop(AF_INET, &six.sin6_addr.s6_addr[12], out, (socklen_t)size);
-		return;
-	}
-	memset(&six.sin6_addr.s6_addr[8], 0, 8);
-	inet_ntop(AF_INET6, &six.sin6_addr, out, (socklen_t)size);
 }
 
 /* --- start and end ----------------------------------------------------------------------------------------- */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/network.h"
 #include "base/options.h"
 #include "base/port.h"
 
@@ -125,6 +126,10 @@ const struct option option_table[] = {
 	 .max = 536870912, .unit = "bytes", .help = "a larger request is refused"},
 	{"API_TIMEOUT", OPTION_INT, AT(api_timeout), .def = "30000", .min = 100, .max = 600000,
 	 .unit = "ms", .help = "a request must have arrived by then, and an idle connection is closed"},
+	{"API_TRUSTED_PROXIES", OPTION_TEXT, AT(api_trusted_proxies), .def = "", .max = 4096,
+	 .check = network_list_valid, .rule = "addresses and networks, as in 127.0.0.1,10.0.0.0/8",
+	 .help = "reverse proxies whose X-Forwarded-For tells the client's address, as in 127.0.0.1,10.0.0.0/8; "
+	         "nobody else's is believed"},
 	{"BULK_MAX", OPTION_INT, AT(bulk_max), .def = "100", .min = 1, .max = 10000,
 	 .help = "mails in one bulk request"},
 	{"RATE_LIMIT_MAX_REQUESTS", OPTION_INT, AT(rate_limit_max), .def = "100", .min = 0,

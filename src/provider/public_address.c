@@ -2,16 +2,12 @@
 
 #include <netinet/in.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 
-struct block {
-	unsigned char bytes[16];
-	unsigned bits;
-};
+#include "base/network.h"
 
 /* clang-format off */
-static const struct block not_public_4[] = {
+static const struct network not_public_4[] = {
 	{{0}, 8},                 /* this network, RFC 791 */
 	{{10}, 8},                /* private, RFC 1918 */
 	{{100, 64}, 10},          /* carriers' NAT, RFC 6598; a cloud's metadata */
@@ -30,7 +26,7 @@ static const struct block not_public_4[] = {
 };
 
 /* Within 2000::/3. */
-static const struct block not_public_6[] = {
+static const struct network not_public_6[] = {
 	{{0x20, 0x01}, 23},             /* IETF protocol assignments, RFC 2928; Teredo is one */
 	{{0x20, 0x01, 0x0d, 0xb8}, 32}, /* documentation, RFC 3849 */
 	{{0x3f, 0xff}, 20},             /* documentation, RFC 9637 */
@@ -38,7 +34,7 @@ static const struct block not_public_6[] = {
 
 /* Those that hold an IPv4 address, and at which byte. */
 static const struct {
-	struct block block;
+	struct network block;
 	size_t at;
 } holds_4[] = {
 	{{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, 96}, 12}, /* mapped, RFC 4291 */
@@ -47,21 +43,12 @@ static const struct {
 };
 /* clang-format on */
 
-static const struct block global_6 = {{0x20}, 3};
+static const struct network global_6 = {{0x20}, 3};
 
-static bool is_in(const unsigned char *a, const struct block *b)
-{
-	unsigned whole = b->bits / 8, rest = b->bits % 8;
-
-	if (memcmp(a, b->bytes, whole) != 0)
-		return false;
-	return rest == 0 || (a[whole] ^ b->bytes[whole]) >> (8 - rest) == 0;
-}
-
-static bool is_in_any(const unsigned char *a, const struct block *list, size_t n)
+static bool is_in_any(const unsigned char *a, const struct network *list, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (is_in(a, &list[i]))
+		if (network_has(&list[i], a))
 			return true;
 	return false;
 }
@@ -74,9 +61,9 @@ static bool is_public_4(const unsigned char a[4])
 static bool is_public_6(const unsigned char a[16])
 {
 	for (size_t i = 0; i < sizeof(holds_4) / sizeof(holds_4[0]); i++)
-		if (is_in(a, &holds_4[i].block))
+		if (network_has(&holds_4[i].block, a))
 			return is_public_4(a + holds_4[i].at);
-	return is_in(a, &global_6) &&
+	return network_has(&global_6, a) &&
 	       !is_in_any(a, not_public_6, sizeof(not_public_6) / sizeof(not_public_6[0]));
 }
 

@@ -78,6 +78,34 @@ static void test_the_limit_holds_across_processes(void **state)
 	fleet_free(f);
 }
 
+static void expect_from(const struct api_process *a, int status, const char *forwarded)
+{
+	assert_int_equal(call_as(a, "POST", API_SEND, API_MAIL("1"), forwarded), status);
+}
+
+/* Behind a proxy that is trusted each client has a bucket of its own; others may say what they like. */
+static void test_clients_behind_a_proxy(void **state)
+{
+	struct fleet *f = fleet_start(NULL);
+	struct api_process behind, open;
+
+	(void)state;
+	fleet_set(f, "RATE_LIMIT_MAX_REQUESTS=1");
+	fleet_set(f, "RATE_LIMIT_WINDOW=3600000");
+	behind = api_start(f,
+	                   (const char *const[]){"API_TRUSTED_PROXIES=10.0.0.0/8,127.0.0.1", NULL});
+	open = api_start(f, (const char *const[]){"API_TRUSTED_PROXIES=10.0.0.0/8", NULL});
+	expect_from(&behind, 202, "X-Forwarded-For: 192.0.2.1");
+	expect_from(&behind, 429, "X-Forwarded-For: 203.0.113.1, 192.0.2.1, 10.0.0.1");
+	expect_from(&behind, 200, "X-Forwarded-For: 192.0.2.2:4711");
+	expect_from(&behind, 200, "X-Forwarded-For: 2001:db8::1");
+	expect_from(&behind, 429, "X-Forwarded-For: [2001:db8::2]:1"); /* the same network */
+	expect_from(&open, 200, "X-Forwarded-For: 192.0.2.1");         /* as 127.0.0.1 */
+	expect_from(&open, 429, "X-Forwarded-For: 192.0.2.3");
+	expect_from(&behind, 429, "X-Forwarded-For: who knows");
+	fleet_free(f);
+}
+
 /* --- keys ---------------------------------------------------------------------------------------------------- */
 
 static char *digest_of(const char *key)
@@ -168,6 +196,7 @@ static void test_a_bad_configuration_stops_the_start(void **state)
 	expect_refused(f, "API_KEYS_FILE=/nowhere/at/all", "API_KEYS_FILE");
 	expect_refused(f, "JWT_SECRET=short", "JWT_SECRET must be at least 32 bytes");
 	expect_refused(f, "TLS_CERT_FILE=/nowhere", "go together");
+	expect_refused(f, "API_TRUSTED_PROXIES=nginx", "addresses and networks");
 	free(path);
 	fleet_free(f);
 }
@@ -403,6 +432,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_limit_holds_across_processes),
+		cmocka_unit_test(test_clients_behind_a_proxy),
 		cmocka_unit_test(test_keys_and_their_scopes),
 		cmocka_unit_test(test_a_bad_configuration_stops_the_start),
 		cmocka_unit_test(test_without_protection_only_this_machine),

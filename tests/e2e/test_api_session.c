@@ -293,6 +293,30 @@ static void test_tries_are_limited(void **state)
 	fleet_end(w->fleet, other.process);
 }
 
+/* Behind a proxy that is trusted: of each client. */
+static void test_tries_are_the_clients(void **state)
+{
+	static const char body[] = "{\"key\":\"wrong\"}";
+	static const char *const guesser[] = {OURS, "X-Forwarded-For: 192.0.2.1", NULL};
+	static const char *const other[] = {OURS, "X-Forwarded-For: 192.0.2.2", NULL};
+	struct api_world *w = api_world_begin(state);
+	struct api_process a = api_start(
+		w->fleet, (const char *const[]){"API_TRUSTED_PROXIES=127.0.0.1", NULL});
+	struct answer *r = NULL;
+
+	for (int i = 0; i < 20 && (r == NULL || r->status == 401); i++) {
+		answer_free(r);
+		r = api_post(&a, SESSION, body, guesser);
+	}
+	answer_status(r, 429);
+	answer_free(r);
+	r = api_post(&a, SESSION, body, other);
+	answer_status(r, 401);
+	answer_free(r);
+	assert_int_equal(process_count_lines(a.process, "ip:192.0.2.2"), 1);
+	fleet_end(w->fleet, a.process);
+}
+
 static void test_bad_bodies(void **state)
 {
 	struct api_world *w = api_world_begin(state);
@@ -399,6 +423,7 @@ int main(void)
 		cmocka_unit_test(test_it_ends_with_the_key),
 		cmocka_unit_test(test_a_token),
 		cmocka_unit_test(test_tries_are_limited),
+		cmocka_unit_test(test_tries_are_the_clients),
 		cmocka_unit_test(test_bad_bodies),
 		cmocka_unit_test(test_the_page),
 		cmocka_unit_test(test_secure_under_https),
