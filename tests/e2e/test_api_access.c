@@ -12,7 +12,7 @@
 #include <cmocka.h>
 #include <jwt.h>
 
-#include "mail/digest.h"
+#include "support/api_keys.h"
 #include "support/api_world.h"
 #include "support/tmpdir.h"
 
@@ -108,23 +108,11 @@ static void test_clients_behind_a_proxy(void **state)
 
 /* --- keys ---------------------------------------------------------------------------------------------------- */
 
-static char *digest_of(const char *key)
-{
-	unsigned char digest[DIGEST_SIZE];
-	char *hex = malloc(2 * DIGEST_SIZE + 1);
-
-	digest_begin();
-	digest_add(key, strlen(key));
-	digest_end(digest);
-	for (size_t i = 0; i < DIGEST_SIZE; i++)
-		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-	return hex;
-}
-
 static void test_keys_and_their_scopes(void **state)
 {
 	struct fleet *f = fleet_start(NULL);
-	char *send = digest_of("s3nd"), *read = digest_of("r3ad"), *admin = digest_of("4dmin");
+	char *send = api_keys_digest("s3nd"), *read = api_keys_digest("r3ad"),
+	     *admin = api_keys_digest("4dmin");
 	char text[1024];
 	char *path;
 	struct api_process a;

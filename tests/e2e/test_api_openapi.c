@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "mail/digest.h"
+#include "support/api_keys.h"
 #include "support/api_tour.h"
 #include "support/api_world.h"
 #include "support/npm.h"
@@ -199,32 +199,9 @@ static void every_route(struct api_world *w, const struct document *d)
 
 /* --- who may ----------------------------------------------------------------------------------------------- */
 
-static const char *const scopes[] = {"send", "read", "admin"};
-
-static char *keys_file(void)
-{
-	struct {
-		char text[512];
-		size_t n;
-	} file = {.n = 0};
-
-	for (size_t i = 0; i < 3; i++) {
-		unsigned char digest[DIGEST_SIZE];
-		char name[16];
-
-		snprintf(name, sizeof(name), "key-%s", scopes[i]);
-		digest_begin();
-		digest_add(name, strlen(name));
-		digest_end(digest);
-		file.n += (size_t)snprintf(file.text + file.n, sizeof(file.text) - file.n,
-		                           "%s:%s:", scopes[i], scopes[i]);
-		for (size_t b = 0; b < DIGEST_SIZE; b++)
-			file.n += (size_t)snprintf(file.text + file.n, sizeof(file.text) - file.n,
-			                           "%02x", digest[b]);
-		file.text[file.n++] = '\n';
-	}
-	return tmpdir_file("keys", file.text, file.n);
-}
+static const struct api_key keys[] = {{"send", "send", "key-send"},
+                                      {"read", "read", "key-read"},
+                                      {"admin", "admin", "key-admin"}};
 
 static int status_as(const struct api_process *a, const struct operation *o, const char *header)
 {
@@ -247,20 +224,20 @@ static void ask_as(const struct api_process *a, const struct operation *o)
 {
 	assert_int_equal(status_as(a, o, NULL) == 401, o->scope != NULL);
 	for (size_t i = 0; i < 3; i++) {
-		bool may = o->scope == NULL || strcmp(o->scope, scopes[i]) == 0 || i == 2;
+		bool may = o->scope == NULL || strcmp(o->scope, keys[i].scopes) == 0 || i == 2;
 		char key[64], bearer[64];
 
-		snprintf(key, sizeof(key), "X-API-Key: key-%s", scopes[i]);
-		snprintf(bearer, sizeof(bearer), "Authorization: Bearer key-%s", scopes[i]);
+		snprintf(key, sizeof(key), "X-API-Key: key-%s", keys[i].scopes);
+		snprintf(bearer, sizeof(bearer), "Authorization: Bearer key-%s", keys[i].scopes);
 		if (is_refused(status_as(a, o, key)) == may)
-			fail_msg("%s %s with the scope %s", o->method, o->path, scopes[i]);
+			fail_msg("%s %s with the scope %s", o->method, o->path, keys[i].scopes);
 		assert_int_equal(is_refused(status_as(a, o, bearer)), !may);
 	}
 }
 
 static void who_may(struct api_world *w, const struct document *d)
 {
-	char setting[512], *path = keys_file();
+	char setting[512], *path = api_keys_file(keys, 3);
 	struct api_process api;
 
 	snprintf(setting, sizeof(setting), "API_KEYS_FILE=%s", path);

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 #include <jwt.h>
 
-#include "mail/digest.h"
+#include "support/api_keys.h"
 #include "support/api_world.h"
 #include "support/process.h"
 #include "support/tmpdir.h"
@@ -22,33 +22,12 @@
 #define OURS "X-Postrider: test"
 #define SECRET "0123456789abcdef0123456789abcdef"
 
-/* "<name>:<scope>:<digest of key>" */
-static char *keys_file(const char *const (*lines)[3], size_t n_lines)
-{
-	char text[1024];
-	size_t n = 0;
-
-	for (size_t i = 0; i < n_lines; i++) {
-		unsigned char digest[DIGEST_SIZE];
-
-		digest_begin();
-		digest_add(lines[i][2], strlen(lines[i][2]));
-		digest_end(digest);
-		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s:%s:", lines[i][0],
-		                      lines[i][1]);
-		for (size_t b = 0; b < DIGEST_SIZE; b++)
-			n += (size_t)snprintf(text + n, sizeof(text) - n, "%02x", digest[b]);
-		text[n++] = '\n';
-	}
-	return tmpdir_file("keys", text, n);
-}
-
-static const char *const people[][3] = {
+static const struct api_key people[] = {
 	{"reader", "read", "key-r"}, {"admin.one", "admin", "key-a"}, {"sender", "send", "key-s"}};
 
 static int setup(void **state)
 {
-	char *path = keys_file(people, 3), setting[512];
+	char *path = api_keys_file(people, 3), setting[512];
 	int code;
 
 	snprintf(setting, sizeof(setting), "API_KEYS_FILE=%s", path);
@@ -218,9 +197,9 @@ static void test_forged_cookies(void **state)
 /* It was signed when the key was another. */
 static void test_it_ends_with_the_key(void **state)
 {
-	static const char *const later[][3] = {{"reader", "read", "key-new"}};
+	static const struct api_key later[] = {{"reader", "read", "key-new"}};
 	struct api_world *w = api_world_begin(state);
-	char *reader = sign_in(&w->api, "key-r"), *path = keys_file(later, 1), setting[512];
+	char *reader = sign_in(&w->api, "key-r"), *path = api_keys_file(later, 1), setting[512];
 	struct api_process other;
 
 	snprintf(setting, sizeof(setting), "API_KEYS_FILE=%s", path);

@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
-#include "mail/digest.h"
 #include "support/api.h"
+#include "support/api_keys.h"
 #include "support/npm.h"
 #include "support/port.h"
 #include "support/process.h"
@@ -316,32 +316,14 @@ static void test_keyboard(void **state)
 	fleet_free(f);
 }
 
-static char *keys_file(void)
-{
-	static const char *const lines[][2] = {{"reader:read", "key-reader"},
-	                                       {"sender:send", "key-sender"},
-	                                       {"admin:admin", "key-admin"}};
-	char text[512];
-	size_t n = 0;
-
-	for (size_t i = 0; i < 3; i++) {
-		unsigned char digest[DIGEST_SIZE];
-
-		digest_begin();
-		digest_add(lines[i][1], strlen(lines[i][1]));
-		digest_end(digest);
-		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s:", lines[i][0]);
-		for (size_t b = 0; b < DIGEST_SIZE; b++)
-			n += (size_t)snprintf(text + n, sizeof(text) - n, "%02x", digest[b]);
-		text[n++] = '\n';
-	}
-	return tmpdir_file("keys", text, n);
-}
+static const struct api_key people[] = {{"reader", "read", "key-reader"},
+                                        {"sender", "send", "key-sender"},
+                                        {"admin", "admin", "key-admin"}};
 
 static void test_sign_in(void **state)
 {
 	struct fleet *f = begin();
-	char *keys = keys_file(), setting[512], other[64];
+	char *keys = api_keys_file(people, 3), setting[512], other[64];
 	struct api_process a, b;
 	struct process *p;
 

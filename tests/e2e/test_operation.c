@@ -217,15 +217,6 @@ static void test_prompt_end(void **state)
 
 /* ---- switches ------------------------------------------------------------------------------------ */
 
-static void write_file(const char *path, const char *text)
-{
-	FILE *file = fopen(path, "w");
-
-	assert_non_null(file);
-	assert_true(fputs(text, file) >= 0);
-	assert_int_equal(fclose(file), 0);
-}
-
 /* SIGHUP: a provider's DSN is read anew; what is with the old one ends there. */
 static void test_reload(void **state)
 {
@@ -236,20 +227,20 @@ static void test_reload(void **state)
 
 	(void)state;
 	sink_stay(sink);
-	write_file(file, sink_dsn(sink, ""));
+	tmpdir_write(file, sink_dsn(sink, ""));
 	fleet_set(f, "PROVIDER_PRIMARY=");
 	fleet_set(f, "PROVIDER_PRIMARY_FILE=%s", file);
 	w = fleet_worker_ready(f, NULL);
 	fleet_push_to(f, "old", "hold-dot.g@example.com", "");
 	wait_kept("old");
-	write_file(file, "smtq://nonsense");
+	tmpdir_write(file, "smtq://nonsense");
 	process_signal(w, SIGHUP);
 	process_wait_line(w, "\"reload_failed\"", 0);
 	fleet_push(f, "still", "");
 	fleet_wait_status(f, "still", "sent");
 	assert_int_equal(sink_copies(sink, "still"), 1);
 	snprintf(dsn, sizeof(dsn), "mock://?record=%s\n", record);
-	write_file(file, dsn);
+	tmpdir_write(file, dsn);
 	process_signal(w, SIGHUP);
 	process_wait_line(w, "\"reloaded\"", 0);
 	fleet_push(f, "new", "");

@@ -226,15 +226,6 @@ static size_t verified(const char *secret)
 	return good;
 }
 
-static void write_file(const char *path, const char *text)
-{
-	FILE *f = fopen(path, "w");
-
-	assert_non_null(f);
-	fputs(text, f);
-	assert_int_equal(fclose(f), 0);
-}
-
 /* A secret is changed by having both for a while; SIGHUP reads the file again. */
 static void test_signed_and_rotated(void **state)
 {
@@ -247,7 +238,7 @@ static void test_signed_and_rotated(void **state)
 		skip();
 	f = hook_fleet_start(server, NULL, "signed");
 	file = tmpdir_name("secret");
-	write_file(file, HOOK_FLEET_SECRET "\n");
+	tmpdir_write(file, HOOK_FLEET_SECRET "\n");
 	fleet_set(f, "WEBHOOK_SECRET=");
 	fleet_set(f, "WEBHOOK_SECRET_FILE=%s", file);
 	w = fleet_worker_ready(f, NULL);
@@ -255,7 +246,7 @@ static void test_signed_and_rotated(void **state)
 	hook_log_wait(server, "first", 1);
 	assert_int_equal(verified(HOOK_FLEET_SECRET), 1);
 	assert_int_equal(verified(OTHER_SECRET), 0);
-	write_file(file, OTHER_SECRET "," HOOK_FLEET_SECRET "\n");
+	tmpdir_write(file, OTHER_SECRET "," HOOK_FLEET_SECRET "\n");
 	process_signal(w, SIGHUP);
 	process_wait_line(w, "\"reloaded\"", 0);
 	http_server_clear(server);
@@ -264,7 +255,7 @@ static void test_signed_and_rotated(void **state)
 	assert_int_equal(verified(HOOK_FLEET_SECRET), 1);
 	assert_int_equal(verified(OTHER_SECRET), 1);
 	/* what is no secret does not replace one */
-	write_file(file, "whsec_c2hvcnQ=\n");
+	tmpdir_write(file, "whsec_c2hvcnQ=\n");
 	process_signal(w, SIGHUP);
 	process_wait_line(w, "\"reload_failed\"", 0);
 	fleet_push(f, "third", "");

@@ -76,10 +76,9 @@ char *tmpdir_make(const char *stem)
 	return path;
 }
 
-char *tmpdir_file(const char *stem, const void *bytes, size_t n)
+static void write_all(const char *path, int flags, const void *bytes, size_t n)
 {
-	char *path = tmpdir_name(stem);
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0600);
 	if (fd < 0)
 		die("cannot make", path);
 	for (size_t done = 0; done < n;) {
@@ -90,7 +89,19 @@ char *tmpdir_file(const char *stem, const void *bytes, size_t n)
 			done += (size_t)put;
 	}
 	close(fd);
+}
+
+char *tmpdir_file(const char *stem, const void *bytes, size_t n)
+{
+	char *path = tmpdir_name(stem);
+
+	write_all(path, O_EXCL, bytes, n);
 	return path;
+}
+
+void tmpdir_write(const char *path, const char *text)
+{
+	write_all(path, O_TRUNC, text, strlen(text));
 }
 
 char *tmpdir_read(const char *path, size_t *n)

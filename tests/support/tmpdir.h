@@ -18,6 +18,9 @@ char *tmpdir_make(const char *stem) MUST_CHECK;
 /* A new file in it with these bytes; its path, a new string (free). */
 char *tmpdir_file(const char *stem, const void *bytes, size_t n) MUST_CHECK;
 
+/* A file at this path with this text, in place of what was there. */
+void tmpdir_write(const char *path, const char *text);
+
 /* A whole file, NUL-terminated; a new string (free). n may be NULL. "" when it is not there. */
 char *tmpdir_read(const char *path, size_t *n) MUST_CHECK;
 /* A file or a directory with all that is in it; what is not there is fine. */

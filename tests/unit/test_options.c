@@ -24,15 +24,6 @@ static char program[] = "postrider", *argv[MAX_ARGS];
 static int argc, n_rest;
 static const char *const own[] = {"watch", "workers=", NULL};
 
-static void write_file(const char *name, const char *text)
-{
-	FILE *f = fopen(name, "w");
-
-	assert_non_null(f);
-	assert_true(fputs(text, f) >= 0);
-	assert_int_equal(fclose(f), 0);
-}
-
 /* Each test begins with no configuration at all, in an empty directory. */
 static int setup(void **state)
 {
@@ -122,7 +113,7 @@ static void test_defaults(void **state)
 static void test_first_match_wins(void **state)
 {
 	(void)state;
-	write_file(".env", "CONCURRENCY=2\nLEASE_MS=2000\nSTRICT=1\n");
+	tmpdir_write(".env", "CONCURRENCY=2\nLEASE_MS=2000\nSTRICT=1\n");
 	setenv("CONCURRENCY", "3", 1);
 	setenv("LEASE_MS", "3000", 1);
 	assert_loads("--concurrency 4");
@@ -203,7 +194,7 @@ static void test_lengths_are_bounded(void **state)
 static void test_files_and_credentials(void **state)
 {
 	(void)state;
-	write_file("url", "redis://u:secret@h\n");
+	tmpdir_write("url", "redis://u:secret@h\n");
 	setenv("REDIS_URL_FILE", "url", 1);
 	assert_loads("");
 	assert_string_equal(o.redis_url, "redis://u:secret@h");
@@ -213,8 +204,8 @@ static void test_files_and_credentials(void **state)
 	setenv("REDIS_URL_FILE", "nowhere", 1);
 	assert_refuses("", "REDIS_URL_FILE: cannot read nowhere: No such file or directory");
 	unsetenv("REDIS_URL_FILE");
-	write_file("REDIS_URL", "redis://of-systemd");
-	write_file("CONCURRENCY", "7");
+	tmpdir_write("REDIS_URL", "redis://of-systemd");
+	tmpdir_write("CONCURRENCY", "7");
 	setenv("CREDENTIALS_DIRECTORY", ".", 1);
 	assert_loads("");
 	assert_string_equal(o.redis_url, "redis://of-systemd");
@@ -224,30 +215,30 @@ static void test_files_and_credentials(void **state)
 static void test_a_misspelled_name_in_dotenv(void **state)
 {
 	(void)state;
-	write_file(".env", "PATH_OF_SOMETHING=1\nPORT=4000\nCOMPOSE_PROJECT_NAME=x\n"
-	                   "PROVIDER_ANY=mock://\nREDIS_URL_FILE=\n"
-	                   "OTEL_EXPORTER_OTLP_PROTOCOL=http/json\n");
+	tmpdir_write(".env", "PATH_OF_SOMETHING=1\nPORT=4000\nCOMPOSE_PROJECT_NAME=x\n"
+	                     "PROVIDER_ANY=mock://\nREDIS_URL_FILE=\n"
+	                     "OTEL_EXPORTER_OTLP_PROTOCOL=http/json\n");
 	assert_loads("");
 	options_forget();
-	write_file(".env", "CONCURENCY=5\n");
+	tmpdir_write(".env", "CONCURENCY=5\n");
 	assert_refuses("", ".env: unknown option CONCURENCY (did you mean CONCURRENCY?)");
 	options_forget();
-	write_file(".env", "REDIS_ULR_FILE=x\n");
+	tmpdir_write(".env", "REDIS_ULR_FILE=x\n");
 	assert_refuses("", ".env: unknown option REDIS_ULR (did you mean REDIS_URL?)");
 	options_forget();
-	write_file(".env", "REDIS_HOSTNAME=x\n");
+	tmpdir_write(".env", "REDIS_HOSTNAME=x\n");
 	assert_refuses("", ".env: unknown option REDIS_HOSTNAME");
 	options_forget();
-	write_file(".env", "CONCURRENCY=five\n");
+	tmpdir_write(".env", "CONCURRENCY=five\n");
 	assert_refuses("", "CONCURRENCY must be a number from 1 to 100000, not \"five\"");
 }
 
 static void test_forget_reads_dotenv_again(void **state)
 {
 	(void)state;
-	write_file(".env", "CONCURRENCY=5\n");
+	tmpdir_write(".env", "CONCURRENCY=5\n");
 	assert_loads("");
-	write_file(".env", "CONCURRENCY=6\n");
+	tmpdir_write(".env", "CONCURRENCY=6\n");
 	assert_loads("");
 	assert_int_equal(o.concurrency, 5);
 	options_forget();
@@ -285,11 +276,11 @@ static void test_provider_dsns(void **state)
 	char *dsn;
 
 	(void)state;
-	write_file(".env", "PROVIDER_PRIMARY=mock://dotenv\n");
+	tmpdir_write(".env", "PROVIDER_PRIMARY=mock://dotenv\n");
 	assert_loads("");
 	assert_dsn("primary", "mock://dotenv");
 	assert_dsn("secondary", NULL);
-	write_file("dsn", "mock://file\n");
+	tmpdir_write("dsn", "mock://file\n");
 	setenv("PROVIDER_PRIMARY_FILE", "dsn", 1);
 	assert_dsn("primary", "mock://file");
 	setenv("PROVIDER_PRIMARY", "mock://env", 1);

@@ -18,15 +18,6 @@
 static struct error err;
 static char *dir; /* the working directory of the test */
 
-static void write_file(const char *name, const char *text)
-{
-	FILE *f = fopen(name, "w");
-
-	assert_non_null(f);
-	assert_true(fputs(text, f) >= 0);
-	assert_int_equal(fclose(f), 0);
-}
-
 static int setup(void **state)
 {
 	(void)state;
@@ -72,13 +63,13 @@ static void test_the_order_of_the_places(void **state)
 {
 	(void)state;
 	assert_setting(NULL);
-	write_file(".env", "X_URL=of-dotenv\n");
+	tmpdir_write(".env", "X_URL=of-dotenv\n");
 	setting_forget();
 	assert_setting("of-dotenv");
-	write_file("X_URL", "of-systemd");
+	tmpdir_write("X_URL", "of-systemd");
 	setenv("CREDENTIALS_DIRECTORY", dir, 1);
 	assert_setting("of-systemd");
-	write_file("secret", "of-file");
+	tmpdir_write("secret", "of-file");
 	setenv("X_URL_FILE", "secret", 1);
 	assert_setting("of-file");
 	unsetenv("X_URL_FILE");
@@ -89,8 +80,8 @@ static void test_the_order_of_the_places(void **state)
 static void test_empty_is_not_set(void **state)
 {
 	(void)state;
-	write_file("empty", "\n");
-	write_file(".env", "X_URL=last\n");
+	tmpdir_write("empty", "\n");
+	tmpdir_write(".env", "X_URL=last\n");
 	setenv("X_URL", "", 1);
 	assert_setting("last");
 	setenv("X_URL_FILE", "", 1);
@@ -105,11 +96,11 @@ static void test_one_trailing_newline_is_dropped(void **state)
 {
 	(void)state;
 	setenv("X_URL_FILE", "secret", 1);
-	write_file("secret", "value\n");
+	tmpdir_write("secret", "value\n");
 	assert_setting("value");
-	write_file("secret", "value\r\n");
+	tmpdir_write("secret", "value\r\n");
 	assert_setting("value");
-	write_file("secret", " value \n\n");
+	tmpdir_write("secret", " value \n\n");
 	assert_setting(" value \n");
 }
 
@@ -118,7 +109,7 @@ static void test_only_secrets_come_from_credentials(void **state)
 	char *found;
 
 	(void)state;
-	write_file("X_URL", "of-systemd");
+	tmpdir_write("X_URL", "of-systemd");
 	setenv("CREDENTIALS_DIRECTORY", dir, 1);
 	assert_true(setting_get("X_URL", false, &found, &err));
 	assert_null(found);
@@ -132,7 +123,7 @@ static void test_both_forms_in_one_place_are_an_error(void **state)
 	assert_error("X_URL and X_URL_FILE are both set; only one can count");
 	unsetenv("X_URL");
 	unsetenv("X_URL_FILE");
-	write_file(".env", "X_URL=a\nX_URL_FILE=b\n");
+	tmpdir_write(".env", "X_URL=a\nX_URL_FILE=b\n");
 	setting_forget();
 	assert_error(".env: X_URL and X_URL_FILE are both set; only one can count");
 	setenv("X_URL", "c", 1); /* another place: first match wins */
@@ -142,8 +133,8 @@ static void test_both_forms_in_one_place_are_an_error(void **state)
 static void test_dotenv_may_name_a_file(void **state)
 {
 	(void)state;
-	write_file("secret", "of-file");
-	write_file(".env", "X_URL_FILE=secret\n");
+	tmpdir_write("secret", "of-file");
+	tmpdir_write(".env", "X_URL_FILE=secret\n");
 	assert_setting("of-file");
 }
 
@@ -153,16 +144,16 @@ static void test_what_cannot_be_read_is_an_error(void **state)
 	setenv("X_URL_FILE", "nowhere", 1);
 	assert_error("X_URL_FILE: cannot read nowhere: No such file or directory");
 	unsetenv("X_URL_FILE");
-	write_file(".env", "nonsense\n");
+	tmpdir_write(".env", "nonsense\n");
 	assert_error(".env: line 1: it is not NAME=VALUE");
 }
 
 static void test_dotenv_is_kept_until_forgotten(void **state)
 {
 	(void)state;
-	write_file(".env", "X_URL=old\n");
+	tmpdir_write(".env", "X_URL=old\n");
 	assert_setting("old");
-	write_file(".env", "X_URL=new\n");
+	tmpdir_write(".env", "X_URL=new\n");
 	assert_setting("old");
 	setting_forget();
 	assert_setting("new");
