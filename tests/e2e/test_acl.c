@@ -147,6 +147,7 @@ static void test_the_least_rights_are_enough(void **state)
 	fleet_set(f, "REDIS_URL=unix://worker:secret@%s", redis_server_socket(fleet_redis(f)));
 	fleet_set(f, "PROVIDER_PRIMARY=mock://?latency=0&success=0.5&seed=7");
 	fleet_set(f, "MAX_RETRY_ATTEMPTS=50");
+	fleet_set(f, "CIRCUIT_BREAKER_TIMEOUT=200"); /* five failures in a row may well be */
 	fleet_set(f, "KEEP_SENT=100");
 	struct process *w = fleet_worker(f, NULL);
 	said = as_user(f, "producer", "LPUSH " FLEET_QUEUE " %s", job);

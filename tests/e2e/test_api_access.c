@@ -125,6 +125,7 @@ static void test_keys_and_their_scopes(void **state)
 	path = tmpdir_file("keys", text, strlen(text));
 	fleet_set(f, "API_KEYS_FILE=%s", path);
 	fleet_set(f, "RATE_LIMIT_MAX_REQUESTS=2");
+	fleet_set(f, "RATE_LIMIT_WINDOW=3600000"); /* nothing is refilled meanwhile */
 	a = api_start(f, NULL);
 	r = api_post(&a, API_SEND, API_MAIL("1"), NULL);
 	answer_status(r, 401);

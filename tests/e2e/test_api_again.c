@@ -166,26 +166,31 @@ static void test_connections_break(void **state)
 	wire_free(w);
 }
 
+#define TIME_MS 3000
+
 /* Past its time it is 503; and while Redis stays away, nobody waits so long again. */
 static void test_time_is_over(void **state)
 {
 	struct fleet *f = fleet_start(NULL);
 	struct api_process a;
+	int quick = 0;
 	int64_t began;
 
 	(void)state;
-	fleet_set(f, "COMMAND_TIMEOUT=1500");
+	fleet_set(f, "COMMAND_TIMEOUT=%d", TIME_MS);
 	a = api_start(f, NULL);
 	redis_server_kill(fleet_redis(f));
 	process_wait_line(a.process, "\"event\":\"redis_away\"", 0);
 	began = wait_now_ms();
 	post_one(&a, "m", 0, 503);
 	wait_loop_for(NULL,
-	              (int)(began + 1500 - wait_now_ms() > 0 ? began + 1500 - wait_now_ms() : 0));
-	began = wait_now_ms();
-	for (int i = 0; i < ROUNDS; i++)
+	              (int)(began + TIME_MS > wait_now_ms() ? began + TIME_MS - wait_now_ms() : 0));
+	for (int i = 0; i < ROUNDS; i++) {
+		began = wait_now_ms();
 		post_one(&a, "m", i, 503);
-	assert_true(wait_now_ms() - began < ROUNDS * 1500);
+		quick += wait_now_ms() - began < TIME_MS;
+	}
+	assert_true(quick > ROUNDS / 2); /* the machine may stand still at times */
 	redis_server_run(fleet_redis(f));
 	process_wait_lines(a.process, "\"event\":\"redis_ready\"", 2, 0);
 	post_one(&a, "m", 0, 202);
@@ -228,7 +233,7 @@ static void test_a_master_dies(void **state)
 	struct fleet *f = fleet_around(sentinels_server(s, 0));
 	struct answer *answers[AT_ONCE];
 	struct api_process a;
-	int next;
+	int before, next;
 
 	(void)state;
 	fleet_set(f, "REDIS_URL=%s", sentinels_url(s));
@@ -238,7 +243,8 @@ static void test_a_master_dies(void **state)
 	for (int i = 0; i < ROUNDS; i++)
 		post_one(&a, "before", i, 202);
 	sentinels_wait_synced(s);
-	redis_server_kill(sentinels_server(s, sentinels_master(s)));
+	before = sentinels_master(s);
+	redis_server_kill(sentinels_server(s, before));
 	/* from here on nobody answers, until the Sentinels have decided */
 	char *body = mail("during", 0);
 	api_post_at_once(&a, NULL, API_SEND, body, AT_ONCE, answers);
@@ -251,7 +257,7 @@ static void test_a_master_dies(void **state)
 	for (int i = 0; i < ROUNDS; i++)
 		post_one(&a, "after", i, 202);
 	next = sentinels_master(s);
-	assert_true(next > 0);
+	assert_true(next >= 0 && next != before);
 	for (int i = 0; i < ROUNDS; i++)
 		assert_int_equal(redis_server_int(sentinels_server(s, next),
 		                                  "EXISTS mail:status:before-%d", i),

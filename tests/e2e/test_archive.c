@@ -171,7 +171,7 @@ static void test_ends_while_it_asks(void **state)
 	if (w == NULL)
 		return;
 	archive_world_add(w, NULL, "leave", 10);
-	archiver = archive_world_archiver(w, NULL);
+	archiver = archive_world_archiver(w, (const char *const[]){"COMMAND_TIMEOUT=60000", NULL});
 	archive_world_wait(w, MAILS, 10);
 	redis_server_pause(fleet_redis(w->fleet));
 	wait_loop_for(NULL, 500); /* it asks several times a second */

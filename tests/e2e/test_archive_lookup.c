@@ -33,7 +33,7 @@ static bool begin(void **state, struct lookup_world *l)
 	archive_world_add(l->w, NULL, "k", 10);
 	l->archiver = archive_world_archiver(l->w, NULL);
 	archive_world_wait(l->w, MAILS, 10);
-	l->api = api_start(l->w->fleet, (const char *const[]){"COMMAND_TIMEOUT=1500", NULL});
+	l->api = api_start(l->w->fleet, NULL);
 	process_wait_line(l->api.process, "\"postgres_ready\"", 0);
 	return true;
 }

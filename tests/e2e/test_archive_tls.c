@@ -74,9 +74,10 @@ static void assert_archives(struct archive_world *w, char *database, const char 
 	archiver = archive_world_archiver(
 		w, (const char *const[]){database, "LOG_LEVEL=debug", extra, NULL});
 	archive_world_wait(w, MAILS, 20);
-	postgres_server_sees(w->postgres, "t",
-	                     "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)"
-	                     " WHERE application_name = 'postrider archive'");
+	postgres_server_sees(
+		w->postgres, "t",
+		"SELECT DISTINCT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)"
+		" WHERE application_name = 'postrider archive'");
 	archive_world_stop(w, archiver);
 	free(database);
 }

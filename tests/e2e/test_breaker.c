@@ -26,6 +26,7 @@ static void test_opens_once(void **state)
 	fleet_set(f, "PROVIDERS=primary,secondary");
 	fleet_set(f, "PROVIDER_PRIMARY=mock://?success=0&latency=50-200");
 	fleet_set(f, "PROVIDER_SECONDARY=mock://");
+	fleet_set(f, "LEASE_MS=30000"); /* who is only slow loses nothing to the others */
 	for (int i = 0; i < 3; i++)
 		fleet_worker_ready(f, NULL);
 	fleet_push_many(f, NULL, "o", 300, "");
@@ -77,7 +78,8 @@ static void test_half_open(void **state)
 	fleet_set(f, "CIRCUIT_BREAKER_THRESHOLD=3");
 	fleet_set(f, "CIRCUIT_BREAKER_TIMEOUT=200");
 	fleet_set(f, "MAX_RETRY_ATTEMPTS=100");
-	fleet_set(f, "LEASE_MS=3000"); /* the mails wait with the workers, where probes come from */
+	fleet_set(f,
+	          "LEASE_MS=30000"); /* the mails wait with the workers, where probes come from */
 	for (int i = 0; i < 5; i++)
 		fleet_worker_ready(f, NULL);
 	push_held(f, 0, 20);
@@ -125,6 +127,7 @@ static void test_probe_out(void **state)
 	fleet_set(f, "PROVIDER_BACKUP=mock://");
 	fleet_set(f, "CIRCUIT_BREAKER_THRESHOLD=1");
 	fleet_set(f, "CIRCUIT_BREAKER_TIMEOUT=200");
+	fleet_set(f, "LEASE_MS=30000"); /* a slow worker's probe is not taken for lost */
 	fleet_worker_ready(f, NULL);
 	fleet_push(f, "opens-it", "");
 	fleet_wait_status(f, "opens-it", "sent");
@@ -165,11 +168,14 @@ static struct fleet *start_probing(struct sink *back, int lease_ms)
 	return f;
 }
 
+#define LONG_LEASE                                                                                 \
+	8000 /* renewed at half: who stands still for less than the other half keeps it */
+
 /* Its leases are renewed, and so is the probe: nobody else's arrives, however long it takes. */
 static void test_probe_outlives_leases(void **state)
 {
 	struct sink *back = sink_prepare();
-	struct fleet *f = start_probing(back, 3000);
+	struct fleet *f = start_probing(back, LONG_LEASE);
 
 	(void)state;
 	for (int i = 0; i < 3; i++)
@@ -178,7 +184,7 @@ static void test_probe_outlives_leases(void **state)
 	wait_until(breaker_is_open, f, 0);
 	sink_run(back);
 	sink_wait_total(back, 1);
-	assert_false(wait_for(NULL, more_than_one, back, 7000));
+	assert_false(wait_for(NULL, more_than_one, back, LONG_LEASE + LONG_LEASE / 4));
 	sink_go(back);
 	fleet_wait_settled(f, NULL);
 	assert_int_equal(timelines_count(f, "h", 12).sent, 12);

@@ -116,6 +116,15 @@ static char *run(struct fleet *f, const char *const *arguments)
 	return process_stdout(p);
 }
 
+static bool is_healthy(void *api)
+{
+	struct answer *r = api_get(api, "/health/detailed");
+	bool healthy = r->status == 200;
+
+	answer_free(r);
+	return healthy;
+}
+
 /* While slots move, no client of the API sees anything of it; and the command line finds all keys. */
 static void test_api_and_command_line(void **state)
 {
@@ -155,6 +164,7 @@ static void test_api_and_command_line(void **state)
 	patient_wait_empty(p, queues[0]);
 	check(p, record, (size_t)posted);
 
+	wait_until(is_healthy, &api, 0);
 	for (int i = 0; i < 2; i++) {
 		struct answer *page = api_get(&api, i == 0 ? "/metrics" : "/health/detailed");
 

@@ -31,6 +31,7 @@ static void test_storm(void **state)
 	struct tally *taken;
 
 	(void)state;
+	fleet_set(f, "LEASE_MS=3000"); /* who is only slow is not taken for dead */
 	fleet_set(f, "CONCURRENCY=10");
 	fleet_set(f, "CIRCUIT_BREAKER_THRESHOLD=1000");
 	fleet_set(f, "MAX_RETRY_ATTEMPTS=20");
@@ -95,6 +96,7 @@ static void test_poison(void **state)
 		fleet_free(f);
 		skip();
 	}
+	fleet_set(f, "LEASE_MS=5000"); /* who is only slow is not taken for dead */
 	/* All in one claim of the first worker. */
 	fleet_push_many(f, NULL, "before", 20, "");
 	fleet_push_raw(f, NULL, killer, strlen(killer));
@@ -292,13 +294,14 @@ static void test_owner_lost(void **state)
 
 	(void)state;
 	fleet_worker(f, NULL);
-	fleet_push(f, "lost", ",\"delay\":1500");
+	fleet_push(f, "lost", ",\"delay\":3600000");
 	fleet_push(f, "lost-sending", ",\"delay\":3600000");
 	fleet_wait_status(f, "lost", "scheduled");
 	fleet_wait_status(f, "lost-sending", "scheduled");
 	fleet_push(f, "lost", ""); /* while it lives: a duplicate */
 	fleet_wait_field(f, "lost", "duplicates", "1");
 	lose_job(f);
+	redis_server_do(fleet_redis(f), "HSET mail:status:lost next_attempt_at 1");
 	redis_server_do(fleet_redis(f), "HSET mail:status:lost-sending status sending attempts 1 "
 	                                "provider primary");
 	fleet_push(f, "lost", "");

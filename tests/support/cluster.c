@@ -161,6 +161,16 @@ void cluster_move_slot(const struct cluster_world *c, const char *key, int from,
 	redis_server_do(c->nodes[from], "CLUSTER SETSLOT %d NODE %s", slot, to_id);
 }
 
+/* The command line refuses to begin while one node has not heard yet what the others know. */
+static bool is_agreed(void *arg)
+{
+	const struct cluster_world *c = arg;
+	const char *argv[MAX_CLI];
+
+	make_cli(argv, (const char *const[]){"--cluster", "check", c->addresses[0], NULL});
+	return process_run(argv, NULL, "", NULL, NULL) == 0;
+}
+
 struct process *cluster_reshard(const struct cluster_world *c, int from, int to, int n)
 {
 	const char *from_id = c->ids[from], *to_id = c->ids[to];
@@ -168,6 +178,7 @@ struct process *cluster_reshard(const struct cluster_world *c, int from, int to,
 	const char *argv[MAX_CLI];
 	struct process *p;
 
+	wait_until(is_agreed, (void *)(uintptr_t)c, 0);
 	snprintf(slots, sizeof(slots), "%d", n);
 	make_cli(argv, (const char *const[]){"--cluster", "reshard", c->addresses[to],
 	                                     "--cluster-from", from_id, "--cluster-to", to_id,

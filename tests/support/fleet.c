@@ -430,16 +430,17 @@ static long long size_of(struct fleet *f, const char *command, const char *queue
 	return redis_server_int(f->redis, "%s %s", command, key);
 }
 
-/* In the order in which jobs move, so that none is missed between two of these questions. */
+/* All at one moment: between two questions a job may move, there and back. */
 static bool is_empty(void *arg)
 {
+	static const char script[] =
+		"return redis.call('LLEN', KEYS[1]) + redis.call('LLEN', KEYS[2]) + "
+		"redis.call('ZCARD', KEYS[3]) + redis.call('ZCARD', KEYS[4])";
 	const struct awaited *a = arg;
 
-	return size_of(a->fleet, "LLEN", a->key, NULL) == 0 &&
-	       size_of(a->fleet, "LLEN", a->key, "arrivals") == 0 &&
-	       size_of(a->fleet, "ZCARD", a->key, "leases") == 0 &&
-	       size_of(a->fleet, "ZCARD", a->key, "delayed") == 0 &&
-	       size_of(a->fleet, "ZCARD", a->key, "leases") == 0;
+	return redis_server_int(a->fleet->redis,
+	                        "EVAL %s 4 %s {%s}:arrivals {%s}:leases {%s}:delayed", script,
+	                        a->key, a->key, a->key, a->key) == 0;
 }
 
 static void show_queue(struct fleet *f, const char *queue)
