@@ -2,7 +2,8 @@
  *
  * libpq looks names up in the middle of a connect, which would stop the loop for as long as a dead name
  * server likes. So the names are found here, and looked up off the loop (redis/resolve.h): libpq is given each
- * name as often as it has addresses, with one of them beside it, and tries them in turn as it would by itself. */
+ * name as often as it has addresses, with one of them beside it, and tries them in turn as it would by itself. Where
+ * it takes the host from PGHOSTADDR, hostaddr or a service file, that is left to it. */
 #ifndef ARCHIVE_CONNINFO_H
 #define ARCHIVE_CONNINFO_H
 
@@ -29,7 +30,7 @@ struct conninfo {
 		size_t n_addresses; /* 0 until they are known */
 	} hosts[CONNINFO_MAX_HOSTS];
 	size_t n_hosts;
-	size_t turn; /* which of a host's addresses comes first */
+	size_t turn; /* which of all addresses comes first */
 };
 
 /* False, and nothing to free: err says what is wrong, and quotes nothing of the URL. */
@@ -40,10 +41,12 @@ void conninfo_free(struct conninfo *c); /* wipes the secrets */
 int conninfo_unknown(const struct conninfo *c) MUST_CHECK;
 /* False: none of them can be told. addresses is never NULL. */
 bool conninfo_found(struct conninfo *c, int host, const struct addrinfo *addresses) MUST_CHECK;
-/* All are looked up again, and another address comes first: one that is silent takes all the time that there is. */
-void conninfo_forget(struct conninfo *c);
+void conninfo_forget(struct conninfo *c); /* all are looked up again */
+/* The first was silent, and took all the time that there is: another one comes first, of the same host or the next. */
+void conninfo_turn(struct conninfo *c);
 
-/* What libpq takes as host, hostaddr and port in place of the URL's; empty: those are to stay. Each buf has room for
+/* What libpq takes as host, hostaddr and port in place of the URL's; empty: those are to stay, as where there is
+ * one host that is no name. Each buf has room for
  * CONNINFO_LIST bytes. */
 #define CONNINFO_LIST 65536
 void conninfo_lists(const struct conninfo *c, struct buf *host, struct buf *hostaddr,

@@ -55,8 +55,8 @@ static bool split_ports(struct conninfo *c, const char *ports, struct error *err
 bool conninfo_parse(struct conninfo *c, const char *url, struct error *err)
 {
 	PQconninfoOption *options = PQconninfoParse(url, NULL);
-	const char *host = getenv("PGHOST"), *port = getenv("PGPORT"), *hostaddr = "",
-		   *password = "";
+	const char *host = NULL, *port = getenv("PGPORT"), *hostaddr = getenv("PGHOSTADDR"),
+		   *service = getenv("PGSERVICE"), *password = "";
 	bool ok;
 
 	memset(c, 0, sizeof(*c));
@@ -72,12 +72,16 @@ bool conninfo_parse(struct conninfo *c, const char *url, struct error *err)
 			port = o->val;
 		else if (strcmp(o->keyword, "hostaddr") == 0)
 			hostaddr = o->val;
+		else if (strcmp(o->keyword, "service") == 0)
+			service = o->val;
 		else if (strcmp(o->keyword, "password") == 0)
 			password = o->val;
 	}
+	if (host == NULL && service == NULL) /* what its file says goes before the environment */
+		host = getenv("PGHOST");
 	c->url = mem_strdup(url);
 	c->password = mem_strdup(password);
-	ok = *hostaddr != '\0' || host == NULL ||
+	ok = (hostaddr != NULL && *hostaddr != '\0') || host == NULL ||
 	     (split_hosts(c, host, err) && split_ports(c, port, err));
 	for (const PQconninfoOption *o = options; o->keyword != NULL; o++)
 		if (o->val != NULL && strcmp(o->keyword, "password") == 0)
@@ -124,7 +128,17 @@ void conninfo_forget(struct conninfo *c)
 {
 	for (size_t i = 0; i < c->n_hosts; i++)
 		c->hosts[i].n_addresses = 0;
+}
+
+void conninfo_turn(struct conninfo *c)
+{
 	c->turn++;
+}
+
+/* A host that is not looked up stands once in the lists. */
+static size_t entries(const struct conninfo *c, size_t host)
+{
+	return c->hosts[host].n_addresses > 0 ? c->hosts[host].n_addresses : 1;
 }
 
 static void add(struct buf *list, bool first, const char *text)
@@ -137,19 +151,21 @@ static void add(struct buf *list, bool first, const char *text)
 void conninfo_lists(const struct conninfo *c, struct buf *host, struct buf *hostaddr,
                     struct buf *port)
 {
-	bool any = false, first = true;
+	size_t all = 0;
 
 	for (size_t i = 0; i < c->n_hosts; i++)
-		any = any || c->hosts[i].named;
-	for (size_t i = 0; any && i < c->n_hosts; i++) {
-		size_t n = c->hosts[i].n_addresses;
+		all += entries(c, i);
+	if (c->n_hosts == 0 || (c->n_hosts == 1 && !c->hosts[0].named))
+		return;
+	for (size_t n = 0; n < all; n++) {
+		size_t k = (n + c->turn) % all, i = 0;
 
-		for (size_t k = 0; k == 0 || k < n; k++, first = false) {
-			add(host, first, c->hosts[i].host);
-			add(hostaddr, first, n > 0 ? c->hosts[i].addresses[(k + c->turn) % n] : "");
-			if (c->hosts[i].port != NULL)
-				add(port, first, c->hosts[i].port);
-		}
+		for (; k >= entries(c, i); i++)
+			k -= entries(c, i);
+		add(host, n == 0, c->hosts[i].host);
+		add(hostaddr, n == 0, c->hosts[i].n_addresses > 0 ? c->hosts[i].addresses[k] : "");
+		if (c->hosts[i].port != NULL)
+			add(port, n == 0, c->hosts[i].port);
 	}
 }
 

@@ -374,6 +374,8 @@ static void postgres_on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 	} else if (p->conn != NULL || p->resolve != NULL) {
 		if (p->resolve != NULL)
 			resolve_cancel(p->resolve);
+		else
+			conninfo_turn(&p->conninfo);
 		p->resolve = NULL;
 		postgres_fail(p, "the server could not be reached in time");
 	} else {

@@ -64,8 +64,9 @@ static void test_all_addresses_of_a_name(void **state)
 	assert_int_equal(conninfo_unknown(&c), -1);
 	lists_are(&c, "db,db", "::1,127.0.0.1", "");
 	conninfo_forget(&c);
+	conninfo_turn(&c);
 	find(&c, "db", (const char *const[]){"::1", "127.0.0.1", NULL});
-	lists_are(&c, "db,db", "127.0.0.1,::1", ""); /* the first may be silent */
+	lists_are(&c, "db,db", "127.0.0.1,::1", "");
 	conninfo_forget(&c);
 	find(&c, "db", (const char *const[]){"10.0.0.9", NULL});
 	lists_are(&c, "db", "10.0.0.9", "");
@@ -80,7 +81,52 @@ static void test_each_host_keeps_its_port(void **state)
 	find(&c, "a", (const char *const[]){"10.0.0.1", "10.0.0.2", NULL});
 	find(&c, "b", (const char *const[]){"10.0.0.3", NULL});
 	lists_are(&c, "a,a,127.0.0.9,b", "10.0.0.1,10.0.0.2,,10.0.0.3", "5433,5433,5434,5435");
+	conninfo_turn(&c);
+	conninfo_turn(&c);
+	lists_are(&c, "127.0.0.9,b,a,a", ",10.0.0.3,10.0.0.1,10.0.0.2", "5434,5435,5433,5433");
 	conninfo_free(&c);
+}
+
+/* One that is silent would keep libpq from the next for as long as a connection is given. */
+static void test_the_next_host_comes_first(void **state)
+{
+	struct conninfo c = parse("host=10.0.0.1,10.0.0.2,/run/postgresql dbname=mail");
+
+	(void)state;
+	assert_int_equal(conninfo_unknown(&c), -1);
+	lists_are(&c, "10.0.0.1,10.0.0.2,/run/postgresql", ",,", "");
+	conninfo_turn(&c);
+	lists_are(&c, "10.0.0.2,/run/postgresql,10.0.0.1", ",,", "");
+	conninfo_forget(&c); /* a connection that was lost changes nothing */
+	lists_are(&c, "10.0.0.2,/run/postgresql,10.0.0.1", ",,", "");
+	conninfo_free(&c);
+}
+
+/* Where libpq goes then is not for PGHOST to say. */
+static void test_what_is_left_to_libpq(void **state)
+{
+	struct conninfo c;
+
+	(void)state;
+	(void)setenv("PGHOST", "db", 1);
+	c = parse("postgresql:///mail");
+	lists_are(&c, "db", "", "");
+	conninfo_free(&c);
+	c = parse("postgresql:///mail?service=mails");
+	lists_are(&c, "", "", "");
+	conninfo_free(&c);
+	(void)setenv("PGSERVICE", "mails", 1);
+	c = parse("postgresql:///mail");
+	lists_are(&c, "", "", "");
+	conninfo_free(&c);
+	(void)unsetenv("PGSERVICE");
+	(void)unsetenv("PGHOST");
+	(void)setenv("PGHOSTADDR", "127.0.0.1", 1);
+	c = parse("postgresql://db/mail");
+	assert_int_equal(conninfo_unknown(&c), -1);
+	lists_are(&c, "", "", "");
+	conninfo_free(&c);
+	(void)unsetenv("PGHOSTADDR");
 }
 
 static void test_more_addresses_than_are_taken(void **state)
@@ -103,7 +149,6 @@ static void test_nothing_to_look_up(void **state)
 		"postgresql://127.0.0.1:5433/mail",
 		"postgresql://[::1]/mail",
 		"postgresql://db/mail?hostaddr=127.0.0.1",
-		"host=10.0.0.1,10.0.0.2 port=1,2 dbname=mail",
 	};
 
 	(void)state;
@@ -142,6 +187,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all_addresses_of_a_name),
 		cmocka_unit_test(test_each_host_keeps_its_port),
+		cmocka_unit_test(test_the_next_host_comes_first),
+		cmocka_unit_test(test_what_is_left_to_libpq),
 		cmocka_unit_test(test_more_addresses_than_are_taken),
 		cmocka_unit_test(test_nothing_to_look_up),
 		cmocka_unit_test(test_mistakes),
@@ -149,5 +196,7 @@ int main(void)
 
 	(void)unsetenv("PGHOST");
 	(void)unsetenv("PGPORT");
+	(void)unsetenv("PGHOSTADDR");
+	(void)unsetenv("PGSERVICE");
 	return cmocka_run_group_tests_name("conninfo", tests, NULL, NULL);
 }
