@@ -88,6 +88,8 @@ void gate_reset(struct gate *g);
 bool gate_flows(const struct gate *g);
 /* The same, but not while it pauses after a throttling reply: nothing is claimed for that. */
 bool gate_takes(const struct gate *g);
+/* Must this one, which waits within the provider, leave it again? Not a probe: the gate is shut for its sake. */
+bool gate_recalls(const struct gate *g, const struct task *t);
 /* It flows, but not yet: its rate, or a throttling reply, holds it back. */
 bool gate_slow(const struct gate *g);
 /* µs of the boot clock when it may flow again; INT64_MAX while paused. */

@@ -152,6 +152,13 @@ bool gate_takes(const struct gate *g)
 	return gate_flows(g) && (g->state[0] != 't' || clock_boot_us() >= g->blocked_until);
 }
 
+bool gate_recalls(const struct gate *g, const struct task *t)
+{
+	bool probe = g->state[0] == 'h' && t->generation == g->generation;
+
+	return g->paused || g->retired || (!probe && !gate_takes(g));
+}
+
 bool gate_slow(const struct gate *g)
 {
 	return gate_flows(g) && clock_boot_us() < g->blocked_until;

@@ -122,7 +122,7 @@ static void worker_recall(struct worker *w)
 	for (size_t i = 0; i < w->n_queues; i++) {
 		for (t = TAILQ_FIRST(&w->queues[i]->tasks); t; t = next) {
 			next = TAILQ_NEXT(t, lease);
-			if (!t->webhook && t->state == TASK_SENDING && !gate_takes(t->gate))
+			if (!t->webhook && t->state == TASK_SENDING && gate_recalls(t->gate, t))
 				task_advance(t, TASK_ON_REROUTE);
 		}
 	}

@@ -203,12 +203,52 @@ static void test_what_waits_leaves_a_shut_gate(void **state)
 	script_server_free(server);
 }
 
+static bool two_are_sending(void *arg)
+{
+	return process_count_lines(arg, "\"to\":\"sending\"") >= PROMPT + 2;
+}
+
+/* Half-open, with one probe at the server and one in line: a gate that is shut for its probes does not take them back
+ * only to be given them anew. */
+static void test_a_probe_stays_in_line(void **state)
+{
+	struct script_server *server = script_server_start(serve_some, NULL);
+	struct fleet *f = fleet_start(NULL);
+	struct process *w;
+
+	(void)state;
+	fleet_set(
+		f,
+		"PROVIDER_PRIMARY=smtp://127.0.0.1:%d?tls=none&concurrency=1&command_timeout=300s",
+		script_server_port(server));
+	fleet_set(f, "LEASE_MS=30000");
+	fleet_set(f, "LOG_LEVEL=debug");
+	fleet_set(f, "CIRCUIT_BREAKER_PROBES=2");
+	fleet_push_many(f, NULL, "w", PROMPT, "");
+	w = fleet_worker_ready(f, NULL);
+	script_server_wait(server, "<body ", PROMPT);
+	fleet_wait_settled(f, NULL);
+	redis_server_do(fleet_redis(f), "HSET mail:provider:primary state half-open generation 9");
+	fleet_push_many(f, NULL, "probe", 4, "");
+	script_server_wait(server, "<body ", PROMPT + 1);
+	if (!wait_for(NULL, two_are_sending, w, 2000)) /* the last prompt answer was too long ago */
+		print_message("none waits in line here\n");
+	script_server_go(server);
+	fleet_wait_settled(f, NULL);
+	assert_int_equal(process_count_lines(w, "\"from\":\"sending\",\"to\":\"parked\""), 0);
+	assert_int_equal(timelines_count(f, "probe", 4).sent, 4);
+	fleet_stop(f, w);
+	fleet_free(f);
+	script_server_free(server);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_neighbours_that_fail),
 		cmocka_unit_test(test_postfix_takes_it),
 		cmocka_unit_test(test_what_waits_leaves_a_shut_gate),
+		cmocka_unit_test(test_a_probe_stays_in_line),
 	};
 
 	cmocka_set_test_filter(getenv("TEST"));
