@@ -126,9 +126,7 @@ struct task {
 	int unwritten;      /* how often too few replicas knew what became of it */
 	bool over;          /* outcome is filled; only begin's answer is awaited */
 	struct delivery delivery;
-	int64_t sent_at; /* mono clock, µs, when the provider got it */
-	int64_t handed_at; /* the same by Redis's clock, ms */
-	int64_t took_us; /* from then to its answer */
+	int64_t took_us; /* from delivery.since_us to the provider's answer */
 	struct outcome outcome;
 
 	/* what finish and settle write */

@@ -48,6 +48,9 @@ struct delivery {
 	struct rcpt_result *rcpts;
 	void (*on_ready)(struct delivery *d);
 	void (*on_done)(struct delivery *d, const struct outcome *o);
+	/* CLOCK_MONOTONIC, us: since when the provider has been at it. provider_send sets it; a type in which deliveries
+	 * wait sets it again, before on_ready and on_done, to when this one's turn came. */
+	int64_t since_us;
 	void *data; /* the worker's */
 	void *impl; /* the provider's, NULL outside of a delivery */
 };

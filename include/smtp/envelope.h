@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/attr.h"
 #include "base/buf.h"
@@ -83,6 +84,8 @@ struct smtp_envelope {
 	struct smtp_envelope *next;   /* of those that wait */
 	bool eightbit;                /* smtp_envelope_8bit */
 	bool restarted;               /* has been moved to a fresh connection once */
+	int64_t taken_us;             /* CLOCK_MONOTONIC: when its turn came, after the line and the dot before; a
+	                               * connection that is opened for it is part of its time */
 };
 
 /* The calls are made from the loop only, never from within smtp_pool_send, _release or _abandon. */

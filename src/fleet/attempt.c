@@ -23,7 +23,7 @@ static void attempt_on_done(struct delivery *d, const struct outcome *o)
 	struct task *t = d->data;
 
 	t->outcome = *o;
-	t->took_us = clock_mono_us() - t->sent_at;
+	t->took_us = clock_mono_us() - d->since_us;
 	t->delivering = false;
 	task_advance(t, TASK_ON_DONE);
 }
@@ -47,8 +47,6 @@ void attempt_start(struct task *t)
 		if (t->recipients)
 			recipients_read(t->recipients, strlen(t->recipients), t->job, d->rcpts);
 	}
-	t->sent_at = clock_mono_us();
-	t->handed_at = redis_clock_now(&t->queue->clock);
 	t->delivering = true;
 	provider_send(t->gate->provider, d);
 }

@@ -1,16 +1,18 @@
 #include "fleet/count.h"
 
+#include "base/clock.h"
 #include "fleet/gate.h"
 #include "fleet/queue.h"
 #include "fleet/worker.h"
 
 void count_wait(const struct task *t)
 {
-	int64_t since = task_since(t);
+	int64_t since = task_since(t), now = redis_clock_now(&t->queue->clock);
+	int64_t with_provider = clock_mono_us() - t->delivery.since_us;
 
 	if (t->due_at > since)
 		since = t->due_at;
-	stats_time(t->queue->stats, STATS_WAIT, (t->handed_at - since) * 1000);
+	stats_time(t->queue->stats, STATS_WAIT, (now - since) * 1000 - with_provider);
 }
 
 void count_attempt(const struct task *t, const char *provider)

@@ -180,6 +180,27 @@ static void task_route(struct task *t)
 	}
 }
 
+static bool task_expired(const struct task *t, int64_t now)
+{
+	return t->job->expires_at > 0 && now >= t->job->expires_at;
+}
+
+static void task_expire(struct task *t)
+{
+	ending_give_up(t, "expired", "expiresAt has passed");
+}
+
+/* It may have waited since task_consider: for a permit, for a connection. Nothing of it has happened. */
+static bool task_too_late(struct task *t)
+{
+	if (!task_expired(t, redis_clock_now(&t->queue->clock)))
+		return false;
+	attempt_withdraw(t);
+	t->gate = NULL;
+	task_expire(t);
+	return true;
+}
+
 /* Everything is known of the mail: may it be sent now? */
 static void task_consider(struct task *t)
 {
@@ -188,8 +209,8 @@ static void task_consider(struct task *t)
 	if (t->created_at == 0)
 		t->created_at = now;
 	due = task_not_before(t);
-	if (t->job->expires_at > 0 && now >= t->job->expires_at) {
-		ending_give_up(t, "expired", "expiresAt has passed");
+	if (task_expired(t, now)) {
+		task_expire(t);
 	} else if (now - task_since(t) > t->worker->options->max_queue_time * 1000) {
 		ending_give_up(t, "expired", "it was longer in the queue than MAX_QUEUE_TIME");
 	} else if (due > now + TASK_SOON_MS) {
@@ -309,6 +330,8 @@ static void task_ready(struct task *t)
 		task_route(t);
 		return;
 	}
+	if (task_too_late(t))
+		return;
 	t->begun = true;
 	task_set_state(t, TASK_BEGINNING);
 	status_ask(&t->worker->status, STATUS_BEGIN, t);
@@ -464,6 +487,8 @@ void task_advance(struct task *t, enum task_event event)
 		break;
 	case TASK_ON_PERMIT:
 		FAILPOINT("permitted");
+		if (task_too_late(t))
+			break;
 		task_set_state(t, TASK_SENDING);
 		attempt_start(t);
 		break;

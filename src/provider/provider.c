@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/number.h"
 #include "base/suggest.h"
@@ -213,6 +214,7 @@ const char *provider_refuses(const struct provider *p, const struct job *job)
 void provider_send(struct provider *p, struct delivery *d)
 {
 	p->in_use++;
+	d->since_us = clock_mono_us();
 	p->type->send(p, d);
 }
 

@@ -150,6 +150,7 @@ static void on_held(struct smtp_envelope *e)
 {
 	struct attempt *a = e->data;
 
+	a->delivery->since_us = e->taken_us;
 	a->delivery->on_ready(a->delivery);
 }
 
@@ -158,6 +159,7 @@ static void on_end(struct smtp_envelope *e, const struct smtp_result *r)
 	struct attempt *a = e->data;
 	struct outcome o;
 
+	a->delivery->since_us = e->taken_us;
 	if (r->end == SMTP_END_RCPTS)
 		o = a->rcpts.worst;
 	else

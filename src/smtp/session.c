@@ -23,6 +23,13 @@
 static void on_event(struct smtp_transport *t);
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events);
 
+static void take(struct smtp_session *s, struct smtp_envelope *e)
+{
+	s->envelope = e;
+	e->session = s;
+	e->taken_us = clock_mono_us();
+}
+
 struct smtp_session *smtp_session_open(struct smtp_client *c, struct smtp_envelope *e)
 {
 	struct smtp_session *s = mem_zalloc(sizeof(*s));
@@ -31,9 +38,8 @@ struct smtp_session *smtp_session_open(struct smtp_client *c, struct smtp_envelo
 	smtp_transport_init(&s->transport, c->loop, on_event);
 	ev_init(&s->timer, on_timer);
 	s->timer.data = s;
-	s->envelope = e;
 	if (e != NULL)
-		e->session = s;
+		take(s, e);
 	return s;
 }
 
@@ -376,8 +382,7 @@ void smtp_session_unresolved(struct smtp_session *s, const char *why)
 
 void smtp_session_begin(struct smtp_session *s, struct smtp_envelope *e)
 {
-	s->envelope = e;
-	e->session = s;
+	take(s, e);
 	ev_now_update(s->client->loop);
 	smtp_session_limit(s, s->client->config->command_ms * SMTP_COMMAND_LIMIT);
 	smtp_transaction_start(s);

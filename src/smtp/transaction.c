@@ -112,6 +112,7 @@ void smtp_transaction_add_behind(struct smtp_session *s, const struct smtp_envel
 void smtp_transaction_follow(struct smtp_session *s)
 {
 	s->envelope = s->behind;
+	s->envelope->taken_us = clock_mono_us();
 	s->behind = NULL;
 	count(s);
 	s->followed = true;

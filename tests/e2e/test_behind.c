@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "support/fleet.h"
+#include "support/pace.h"
 #include "support/postfix.h"
 #include "support/redis_server.h"
 #include "support/sink.h"
@@ -203,6 +204,20 @@ static void test_what_waits_leaves_a_shut_gate(void **state)
 	script_server_free(server);
 }
 
+/* "primary sent 250 - 12ms": what the provider took for a mail's only attempt. */
+static long attempt_ms(struct fleet *f, const char *key)
+{
+	char *line = fleet_field(f, key, "attempt:1"), *at = strstr(line, "ms");
+	long ms;
+
+	assert_non_null(at);
+	while (at > line && at[-1] >= '0' && at[-1] <= '9')
+		at--;
+	ms = strtol(at, NULL, 10);
+	free(line);
+	return ms;
+}
+
 static bool two_are_sending(void *arg)
 {
 	return process_count_lines(arg, "\"to\":\"sending\"") >= PROMPT + 2;
@@ -242,6 +257,54 @@ static void test_a_probe_stays_in_line(void **state)
 	script_server_free(server);
 }
 
+struct moment {
+	struct fleet *fleet;
+	long long at;
+};
+
+static bool has_come(void *arg)
+{
+	const struct moment *m = arg;
+
+	return pace_now(m->fleet) >= m->at;
+}
+
+/* Two wait in line while a dot is not answered: one is too old when its turn comes, and is not sent; of the
+ * other the wait is not the provider's time. */
+static void test_the_time_in_line(void **state)
+{
+	struct script_server *server = script_server_start(serve_some, NULL);
+	struct fleet *f = fleet_start(NULL);
+	struct moment expiry = {.fleet = f};
+	struct process *w;
+	char more[64];
+
+	(void)state;
+	fleet_set(
+		f,
+		"PROVIDER_PRIMARY=smtp://127.0.0.1:%d?tls=none&concurrency=1&command_timeout=300s",
+		script_server_port(server));
+	fleet_set(f, "LEASE_MS=30000");
+	fleet_push_many(f, NULL, "w", PROMPT + 1, "");
+	w = fleet_worker_ready(f, NULL);
+	script_server_wait(server, "<body ", PROMPT + 1);
+	expiry.at = pace_now(f) + 3000;
+	snprintf(more, sizeof(more), ",\"expiresAt\":%lld", expiry.at);
+	fleet_push(f, "late", more);
+	fleet_push(f, "next", "");
+	wait_until(has_come, &expiry, 0);
+	script_server_go(server);
+	fleet_wait_status(f, "next", "sent");
+	fleet_wait_status(f, "late", "failed");
+	fleet_expect(f, "late", "error", "expired: expiresAt has passed");
+	assert_int_equal(timelines_lines(f, "late", NULL, NULL), 0);
+	fleet_expect(f, "late", "provider", "");
+	assert_true(attempt_ms(f, "next") * 2 < attempt_ms(f, "w-5"));
+	fleet_stop(f, w);
+	fleet_free(f);
+	script_server_free(server);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -249,6 +312,7 @@ int main(void)
 		cmocka_unit_test(test_postfix_takes_it),
 		cmocka_unit_test(test_what_waits_leaves_a_shut_gate),
 		cmocka_unit_test(test_a_probe_stays_in_line),
+		cmocka_unit_test(test_the_time_in_line),
 	};
 
 	cmocka_set_test_filter(getenv("TEST"));
