@@ -74,7 +74,7 @@ static void expect_claim(const cJSON *log, const char *key, size_t n, const char
 /* A mail that its provider puts off once: the second attempt is another worker's. */
 static void deliver_by_two(struct fleet *f, const char *key, const char *more)
 {
-	char to[64], *owner;
+	char to[64];
 	struct process *first;
 
 	/* An hour, so that it is not the same worker's; it is made due by hand. */
@@ -85,11 +85,7 @@ static void deliver_by_two(struct fleet *f, const char *key, const char *more)
 	fleet_push_to(f, key, to, more);
 	fleet_wait_status(f, key, "retrying");
 	fleet_stop(f, first);
-	owner = fleet_field(f, key, "owner");
-	redis_server_do(fleet_redis(f), "ZADD {mail:queue}:delayed XX 1 %s",
-	                strchr(owner, '#') + 1);
-	redis_server_do(fleet_redis(f), "HSET mail:status:%s next_attempt_at 1", key);
-	free(owner);
+	fleet_make_due(f, key);
 	fleet_worker(f, NULL);
 	fleet_wait_status(f, key, "sent");
 	span_log_wait(collector, "process", key, 2);

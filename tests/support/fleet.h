@@ -94,6 +94,11 @@ char *fleet_provider_field(struct fleet *f, const char *provider, const char *fi
 #define fleet_wait_status(F, KEY, STATUS) fleet_wait_field(F, KEY, "status", STATUS)
 void fleet_wait_field_at(const char *file, int line, struct fleet *f, const char *key,
                          const char *field, const char *value);
+/* How many jobs are queued, moved, in flight or delayed, for EVAL: at one moment, since a retry goes from one of these
+ * keys to another and back. KEYS: the list, its arrivals, leases, delayed. */
+#define FLEET_LEFT                                                                                 \
+	"return redis.call('LLEN', KEYS[1]) + redis.call('LLEN', KEYS[2])"                         \
+	" + redis.call('ZCARD', KEYS[3]) + redis.call('ZCARD', KEYS[4])"
 /* Nothing is queued, moved, in flight or delayed any more, in this queue (NULL: mail:queue). */
 #define fleet_wait_empty(F, QUEUE) fleet_wait_empty_at(__FILE__, __LINE__, (F), (QUEUE))
 void fleet_wait_empty_at(const char *file, int line, struct fleet *f, const char *queue);
@@ -103,6 +108,10 @@ void fleet_wait_settled_at(const char *file, int line, struct fleet *f, const ch
 
 /* The payload of the only dead letter of this key's mail; a new string (free). */
 char *fleet_dead(struct fleet *f, const char *queue, const char *id, size_t *n) MUST_CHECK;
+/* The mail's time has come: what waits for a retry, or has a delay of an hour at most, is due now. Nobody is told: a worker
+ * sees it at its next look, a third of a lease later at the most. */
+#define FLEET_HOUR_MS 3600000
+void fleet_make_due(struct fleet *f, const char *key);
 /* How many dead letters. */
 size_t fleet_dead_count(struct fleet *f, const char *queue);
 

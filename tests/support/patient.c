@@ -118,6 +118,15 @@ redisReply *patient_ask(struct patient *p, const char *format, ...)
 	return r;
 }
 
+static int64_t integer(redisReply *r)
+{
+	int64_t n = r->integer;
+
+	assert_int_equal(r->type, REDIS_REPLY_INTEGER);
+	freeReplyObject(r);
+	return n;
+}
+
 int64_t patient_int(struct patient *p, const char *format, ...)
 {
 	va_list args;
@@ -125,10 +134,7 @@ int64_t patient_int(struct patient *p, const char *format, ...)
 	va_start(args, format);
 	redisReply *r = ask(p, format, args);
 	va_end(args);
-	assert_int_equal(r->type, REDIS_REPLY_INTEGER);
-	int64_t n = r->integer;
-	freeReplyObject(r);
-	return n;
+	return integer(r);
 }
 
 void patient_push(struct patient *p, const char *queue, const char *stem, size_t from, size_t n,
@@ -151,29 +157,46 @@ void patient_push(struct patient *p, const char *queue, const char *stem, size_t
 struct awaited {
 	struct patient *patient;
 	const char *queue;
-	int64_t left[4];
+	int64_t left; /* at the last look */
 };
 
-/* In the order in which jobs move, as in fleet_wait_empty. */
-static bool is_empty(void *arg)
+static int64_t left_in(const struct awaited *a)
 {
-	struct awaited *a = arg;
+	static const char *const parts[] = {"arrivals", "leases", "delayed"};
+	struct command *c = &a->patient->command;
+	char key[256];
 
-	a->left[0] = patient_int(a->patient, "LLEN %s", a->queue);
-	a->left[1] = patient_int(a->patient, "LLEN {%s}:arrivals", a->queue);
-	a->left[2] = patient_int(a->patient, "ZCARD {%s}:leases", a->queue);
-	a->left[3] = patient_int(a->patient, "ZCARD {%s}:delayed", a->queue);
-	a->left[2] += patient_int(a->patient, "ZCARD {%s}:leases", a->queue);
-	return a->left[0] + a->left[1] + a->left[2] + a->left[3] == 0;
+	command_clear(c);
+	command_str(c, "EVAL");
+	command_str(c, FLEET_LEFT);
+	command_int(c, 4);
+	command_str(c, a->queue);
+	for (size_t i = 0; i < 3; i++) {
+		snprintf(key, sizeof(key), "{%s}:%s", a->queue, parts[i]);
+		command_str(c, key);
+	}
+	return integer(run(a->patient, 0));
 }
 
+static bool is_less(void *arg)
+{
+	const struct awaited *a = arg;
+	int64_t left = left_in(a);
+
+	return left == 0 || left < a->left;
+}
+
+/* As fleet_wait_empty does. */
 void patient_wait_empty(struct patient *p, const char *queue)
 {
 	struct awaited a = {.patient = p, .queue = queue};
 
-	if (!wait_for(NULL, is_empty, &a, 0))
-		fail_msg("%s: %d in the list, %d arrivals, %d leases, %d delayed are left", queue,
-		         (int)a.left[0], (int)a.left[1], (int)a.left[2], (int)a.left[3]);
+	do {
+		a.left = left_in(&a);
+		if (a.left == 0)
+			return;
+	} while (wait_for(NULL, is_less, &a, 0));
+	fail_msg("%s: %d mails are left", queue, (int)a.left);
 }
 
 static void show(const char *key, const redisReply *all)
