@@ -169,6 +169,7 @@ static void test_same_key(void **state)
 	struct tally *taken;
 
 	(void)state;
+	fleet_set(f, "LEASE_MS=30000");
 	for (int i = 0; i < 4; i++)
 		fleet_worker_ready(f, NULL);
 	push_from_many(f, 10, 10, job);

@@ -21,6 +21,7 @@
 #include "support/wait.h"
 
 #define LEASE_MS 1000
+#define LONG_LEASE_MS 4000 /* where a worker has to come to its begin within it */
 #define TO_WORKER CABLE_TO_A
 #define TO_REDIS CABLE_TO_B
 
@@ -31,7 +32,7 @@ struct net {
 	struct fleet *fleet;
 };
 
-static void net_make(struct net *n)
+static void net_make(struct net *n, int lease_ms)
 {
 	static const char *const redis[] = {"--port",           "6379", "--bind", "0.0.0.0",
 	                                    "--protected-mode", "no",   NULL};
@@ -48,8 +49,8 @@ static void net_make(struct net *n)
 	host_enter(n->redis);
 	n->fleet = fleet_start(redis);
 	host_enter(NULL);
-	fleet_set(n->fleet, "LEASE_MS=%d", LEASE_MS);
-	fleet_set(n->fleet, "COMMAND_TIMEOUT=%d", LEASE_MS);
+	fleet_set(n->fleet, "LEASE_MS=%d", lease_ms);
+	fleet_set(n->fleet, "COMMAND_TIMEOUT=%d", lease_ms);
 	fleet_set(n->fleet, "PROVIDER_PRIMARY=%s", sink_dsn(n->sink, ""));
 }
 
@@ -130,7 +131,7 @@ static void test_cut(int ways, bool replied_to)
 	struct net n;
 	struct process *a, *b;
 
-	net_make(&n);
+	net_make(&n, LONG_LEASE_MS);
 	push_to(&n, "q:both", "held", "hold-rcpt-1");
 	push_to(&n, "q:both", "released", "hold-dot-1");
 	a = worker_on(&n, n.a, "q:both", NULL);
@@ -185,11 +186,11 @@ static void test_answer_too_late(void **state)
 	struct process *a, *b;
 
 	(void)state;
-	net_make(&n);
+	net_make(&n, LONG_LEASE_MS);
 	push_to(&n, "q:both", "held", "hold-rcpt-1");
 	a = worker_on(&n, n.a, "q:both", "COMMAND_TIMEOUT=60000");
 	sink_wait_asked(n.sink, "hold-rcpt-1.held@example.com", 1);
-	cable_delay(n.a_redis, TO_WORKER, 4 * LEASE_MS);
+	cable_delay(n.a_redis, TO_WORKER, 2 * LONG_LEASE_MS);
 	sink_go(n.sink);
 	fleet_wait_status(n.fleet, "held", "sending");
 	b = worker_on(&n, n.b, "q:both", NULL);
@@ -212,7 +213,7 @@ static void test_slow_cables(void **state)
 	struct net n;
 
 	(void)state;
-	net_make(&n);
+	net_make(&n, LEASE_MS);
 	fleet_set(n.fleet, "LEASE_MS=30000");
 	fleet_set(n.fleet, "COMMAND_TIMEOUT=30000");
 	cable_delay(n.a_redis, TO_WORKER | TO_REDIS, 40);
@@ -260,7 +261,7 @@ static void test_cut_again_and_again(void **state)
 	struct net n;
 
 	(void)state;
-	net_make(&n);
+	net_make(&n, LEASE_MS);
 	fleet_set(n.fleet, "PROVIDER_PRIMARY=%s", sink_dsn(n.sink, RATE));
 	a = worker_on(&n, n.a, FLEET_QUEUE, NULL);
 	b = worker_on(&n, n.b, FLEET_QUEUE, NULL);

@@ -30,6 +30,7 @@ static void test_70_90(void **state)
 	struct timelines t;
 
 	(void)state;
+	fleet_set(f, "LEASE_MS=30000");
 	fleet_set(f, "PROVIDERS=primary,secondary");
 	fleet_set(f, "CIRCUIT_BREAKER_TIMEOUT=100"); /* five failures in a row will happen */
 	fleet_worker_ready(f, NULL);
@@ -67,6 +68,8 @@ static void test_primary_dead(void **state)
 	(void)state;
 	fleet_set(f, "PROVIDERS=primary,secondary");
 	fleet_set(f, "PROVIDER_PRIMARY=%s", sink_dsn(nobody, ""));
+	fleet_set(f, "LEASE_MS=30000");
+	fleet_set(f, "CIRCUIT_BREAKER_TIMEOUT=3600000");
 	fleet_set(f,
 	          "RETRY_BASE_DELAY=300"); /* none has spent its tries before the breaker opens */
 	fleet_set(f, "RETRY_MAX_DELAY=300");
@@ -133,7 +136,7 @@ static void test_unknown(void **state)
 
 	(void)state;
 	fleet_set(f, "PROVIDERS=primary,secondary");
-	fleet_set(f, "PROVIDER_PRIMARY=%s", sink_dsn(sink, "&timeout=300"));
+	fleet_set(f, "PROVIDER_PRIMARY=%s", sink_dsn(sink, "&timeout=5s"));
 	fleet_set(f, "CIRCUIT_BREAKER_THRESHOLD=100");
 	fleet_worker(f, NULL);
 	for (size_t i = 0; i < sizeof(mails) / sizeof(mails[0]); i++)
@@ -179,13 +182,15 @@ static bool any_taken(void *arg)
 static void test_throttled(void **state)
 {
 	struct fleet *f = fleet_start(NULL);
+	char *until;
 
 	(void)state;
 	fleet_set(f, "PROVIDER_PRIMARY=%s", sink_dsn(sink, ""));
-	fleet_set(f, "THROTTLE_MAX=2000");
+	fleet_set(f, "THROTTLE_MAX=8000"); /* time enough to look at it, also for a slow machine */
 	fleet_worker_ready(f, NULL);
 	fleet_push_to(f, "throttled", "throttle-1.a@example.com", "");
 	wait_until(is_throttled, f, 0);
+	until = fleet_provider_field(f, "primary", "throttled_until");
 	fleet_worker_ready(f, NULL); /* knows of it by Redis alone */
 	fleet_push(f, "next", "");
 	assert_false(wait_for(NULL, any_taken, sink, 800));
@@ -194,6 +199,8 @@ static void test_throttled(void **state)
 	fleet_wait_status(f, "throttled", "sent");
 	fleet_wait_status(f, "next", "sent");
 	fleet_wait_settled(f, NULL);
+	assert_true(fleet_number(f, "next", "updated_at") >= strtoll(until, NULL, 10));
+	free(until);
 	fleet_expect(f, "throttled", "attempts", "1");
 	fleet_expect(f, "next", "attempts", "1");
 	assert_int_equal(timelines_lines(f, "throttled", NULL, NULL), 1);
@@ -209,7 +216,7 @@ static void test_greylisted(void **state)
 	(void)state;
 	fleet_set(f, "PROVIDER_PRIMARY=%s", sink_dsn(sink, ""));
 	fleet_set(f, "CIRCUIT_BREAKER_THRESHOLD=1");
-	fleet_set(f, "THROTTLE_MAX=1000");
+	fleet_set(f, "THROTTLE_MAX=5000"); /* for so long it is left alone, and says so */
 	fleet_worker(f, NULL);
 	fleet_push_to(f, "grey", "grey-1.a@example.com", "");
 	fleet_wait_status(f, "grey", "retrying");
@@ -298,6 +305,7 @@ static void test_rate(void **state)
 	int64_t took;
 
 	(void)state;
+	fleet_set(f, "LEASE_MS=30000");
 	for (int i = 0; i < 2; i++)
 		workers[i] = fleet_worker_ready(f, NULL);
 	took = pace_watch(f, record, LIMITED, 50, 5, push_limited, NULL, f);

@@ -116,12 +116,13 @@ static void test_unwilling_collectors(void **state)
 /* What is given up for good is given up in time, and what comes later is sent. */
 static void test_given_up(void **state)
 {
-	struct fleet *f = span_log_fleet(collector, "unwell-2");
+	struct fleet *f = span_log_fleet(collector,
+	                                 "away-2"); /* for longer than a batch is tried */
 	struct process *w;
 
 	(void)state;
 	ONE_BATCH_A_MAIL(f);
-	fleet_set(f, "OTEL_BSP_EXPORT_TIMEOUT=100");
+	fleet_set(f, "OTEL_BSP_EXPORT_TIMEOUT=1900");
 	w = fleet_worker_ready(f, NULL);
 	fleet_push(f, "lost", "");
 	http_server_wait(collector, "hooks", 1);

@@ -62,11 +62,12 @@ static void test_what_is_told(void **state)
 {
 	struct fleet *f = hook_fleet_start(server, NULL, "all");
 	struct sink *sink = sink_start();
+	char *attempts;
 	cJSON *o;
 
 	(void)state;
 	fleet_set(f, ALL);
-	fleet_set(f, "PROVIDER_PRIMARY=%s", sink_dsn(sink, "&timeout=200"));
+	fleet_set(f, "PROVIDER_PRIMARY=%s", sink_dsn(sink, "&timeout=5s"));
 	fleet_worker(f, NULL);
 	fleet_push_to(
 		f, "taken", "ada@example.com",
@@ -74,10 +75,12 @@ static void test_what_is_told(void **state)
 	fleet_push_to(f, "again", "busy-1.again@example.com", "");
 	fleet_push_to(f, "refused", "refuse.it@example.com", "");
 	fleet_push_to(f, "held", "silent-dot.it@example.com", ",\"onUnknown\":\"hold\"");
-	fleet_push_to(f, "cancelled", "ada@example.com", ",\"delay\":700");
+	fleet_push_to(f, "cancelled", "ada@example.com", ",\"delay\":3600000");
 	fleet_push_to(f, "broken", "ada@example.com", ",\"priority\":\"x\"");
 	fleet_wait_status(f, "cancelled", "scheduled");
 	redis_server_do(fleet_redis(f), "HSET mail:status:cancelled status cancelled");
+	hook_log_wait(server, "cancelled", 1);
+	fleet_make_due(f, "cancelled");
 	hook_log_wait(server, "taken", 1);
 	hook_log_wait(server, "again", 2);
 	hook_log_wait(server, "refused", 1);
@@ -88,7 +91,10 @@ static void test_what_is_told(void **state)
 	fleet_wait_settled(f, HOOK_FLEET_QUEUE);
 	assert_int_equal(hook_log_count(server), 8);
 	hook_log_expect(server, "taken", "json.type", "mail.sent");
-	hook_log_expect(server, "again", "json.data.attempt", "1 2");
+	attempts = hook_log_told(server, "again", "json.data.attempt");
+	/* over two connections, which may overtake each other */
+	assert_true(strcmp(attempts, "1 2") == 0 || strcmp(attempts, "2 1") == 0);
+	free(attempts);
 	hook_log_expect(server, "refused", "json.type", "mail.failed");
 	hook_log_expect(server, "refused", "json.data.code", "550 5.1.1");
 	hook_log_expect(server, "held", "json.type", "mail.held");
@@ -399,7 +405,7 @@ static void test_slow_endpoints_slow_nobody(void **state)
 	fleet_set(f, "WEBHOOK_ALLOW=*");
 	fleet_set(f, "WEBHOOK_ALLOW_PRIVATE=1");
 	fleet_set(f, "WEBHOOK_CONCURRENCY=4");
-	fleet_set(f, "WEBHOOK_TIMEOUT=1000");
+	fleet_set(f, "WEBHOOK_TIMEOUT=4000");
 	fleet_set(f, "CONCURRENCY=10");
 	fleet_worker(f, NULL);
 	snprintf(silent, sizeof(silent), ",\"webhookUrl\":\"http://localhost:%d/do/silent/hook/s\"",

@@ -13,6 +13,7 @@
 #include "support/api.h"
 #include "support/port.h"
 #include "support/scrape.h"
+#include "support/sink.h"
 #include "support/wait.h"
 
 static bool answers(void *arg)
@@ -68,12 +69,14 @@ static void test_worker_not_ready(void **state)
 {
 	struct fleet *f = fleet_start(NULL);
 	struct api_process page_of = {.port = port_free()};
+	struct sink *sink = sink_start();
 	struct process *w;
 	char *page;
 
 	(void)state;
 	fleet_set(f, "METRICS_PORT=%d", page_of.port);
-	fleet_set(f, "PROVIDER_PRIMARY=mock://?latency=2000");
+	fleet_set(f, "PROVIDER_PRIMARY=%s", sink_dsn(sink, ""));
+	fleet_set(f, "DRAIN_TIMEOUT=3600");
 	w = fleet_worker_ready(f, NULL);
 	wait_until(answers, &page_of, 0);
 	redis_server_kill(fleet_redis(f));
@@ -85,7 +88,7 @@ static void test_worker_not_ready(void **state)
 	free(page);
 	redis_server_run(fleet_redis(f));
 	wait_until(answers, &page_of, 0);
-	fleet_push(f, "slow", "");
+	fleet_push_to(f, "slow", "hold-dot.slow@example.com", "");
 	fleet_wait_status(f, "slow", "sending");
 	page = scrape(&page_of);
 	scrape_expect(page, "postrider_worker_mails", 1);
@@ -93,9 +96,11 @@ static void test_worker_not_ready(void **state)
 	process_signal(w, SIGTERM);
 	process_wait_line(w, "\"draining\"", 0);
 	api_expect(&page_of, 503, "GET", "/readyz", NULL);
+	sink_go(sink);
 	assert_int_equal(process_wait(w, 0), 0);
 	fleet_expect(f, "slow", "status", "sent");
 	fleet_free(f);
+	sink_free(sink);
 }
 
 /* ---- promtool ---------------------------------------------------------------------------------- */
