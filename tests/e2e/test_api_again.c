@@ -238,7 +238,8 @@ static void test_a_master_dies(void **state)
 	(void)state;
 	fleet_set(f, "REDIS_URL=%s", sentinels_url(s));
 	fleet_set(f, "RATE_LIMIT_MAX_REQUESTS=" MANY);
-	fleet_set(f, "COMMAND_TIMEOUT=60000");
+	fleet_set(f,
+	          "COMMAND_TIMEOUT=100000"); /* Sentinels that stand still need more than one go */
 	a = api_start(f, NULL);
 	for (int i = 0; i < ROUNDS; i++)
 		post_one(&a, "before", i, 202);

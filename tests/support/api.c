@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-#define CALL_TIMEOUT_S 60L
+#define CALL_TIMEOUT_S 120L
 
 /* --- the process ------------------------------------------------------------------------------------------- */
 

@@ -6,7 +6,7 @@
  *     answer_is(r, "status", "queued");
  *     answer_free(r);
  *
- * The process is the fleet's. Nothing may hang: a call that gets no answer within a minute fails. */
+ * The process is the fleet's. Nothing may hang: a call that gets no answer within two minutes fails. */
 #ifndef SUPPORT_API_H
 #define SUPPORT_API_H
 
