@@ -11,6 +11,7 @@
 
 #include "redis/script.h"
 #include "support/link_world.h"
+#include "support/tmpdir.h"
 #include "support/trouble.h"
 
 static long long client_id(struct link_world *w)
@@ -116,6 +117,15 @@ static void test_master_that_became_a_replica(void **state)
 	link_world_free(w);
 }
 
+/* The log is being captured. */
+static bool is_refused(void *world)
+{
+	char *log = tmpdir_read(((struct link_world *)world)->log_path, NULL);
+	bool refused = strstr(log, "redis_refused") != NULL;
+	free(log);
+	return refused;
+}
+
 static void test_wrong_password_until_it_is_mended(void **state)
 {
 	char url[512];
@@ -128,6 +138,7 @@ static void test_wrong_password_until_it_is_mended(void **state)
 	link_world_capture_log(w);
 	link_world_open(w);
 	int64_t began = wait_now_ms();
+	bool refused = wait_for(w->loop, is_refused, w, 0);
 	wait_loop_for(w->loop, 1500);
 	bool up = link_up(w->link);
 	long long tries = redis_server_info(server, "stats", "total_connections_received");
@@ -135,6 +146,7 @@ static void test_wrong_password_until_it_is_mended(void **state)
 	redis_server_do(server, "CONFIG SET requirepass wrong");
 	bool came_up = wait_for(w->loop, link_world_is_up, w, 0);
 	char *log = link_world_captured_log(w);
+	assert_true(refused);
 	assert_false(up);
 	assert_true(tries <= most); /* every 5 s, not by the backoff */
 	assert_true(came_up);
@@ -154,9 +166,11 @@ static void test_password_where_one_is_missing(void **state)
 	struct link_world *w = link_world_new(server, redis_server_url(server));
 	link_world_capture_log(w);
 	link_world_open(w);
-	wait_loop_for(w->loop, 300);
+	bool refused = wait_for(w->loop, is_refused, w, 0);
+	wait_loop_for(w->loop, 300); /* and it is said once */
 	bool up = link_up(w->link);
 	char *log = link_world_captured_log(w);
+	assert_true(refused);
 	assert_false(up);
 	assert_int_equal(link_world_count(log, "redis_refused"), 1);
 	assert_non_null(strstr(log, "NOAUTH"));

@@ -233,7 +233,7 @@ static void is_silent(struct script *c)
 static void test_the_dot_before_is_never_answered(void **state)
 {
 	(void)state;
-	smtp_rig_start(is_silent, NULL, "&concurrency=1&timeout=100ms");
+	smtp_rig_start(is_silent, NULL, "&concurrency=1&timeout=2s");
 	send_together(2);
 	wait_for_all();
 	ended(0, OUTCOME_UNKNOWN, "timeout");
