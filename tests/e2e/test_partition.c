@@ -244,6 +244,20 @@ static bool is_past(void *until)
 	return wait_now_ms() >= *(const int64_t *)until;
 }
 
+/* For whoever reads why it failed. */
+static void show_not_sent(struct net *n)
+{
+	for (size_t i = 0; i < FLOW; i++) {
+		char key[32], *status;
+
+		snprintf(key, sizeof(key), "f-%zu", i);
+		status = fleet_field(n->fleet, key, "status");
+		if (strcmp(status, "sent") != 0)
+			fleet_show_status(n->fleet, key);
+		free(status);
+	}
+}
+
 /* Both workers hold as many mails as they may, and each in turn is cut off for a lease and a half. */
 static void test_cut_again_and_again(void **state)
 {
@@ -263,6 +277,7 @@ static void test_cut_again_and_again(void **state)
 	(void)state;
 	net_make(&n, LEASE_MS);
 	fleet_set(n.fleet, "PROVIDER_PRIMARY=%s", sink_dsn(n.sink, RATE));
+	fleet_set(n.fleet, "MAX_RETRY_ATTEMPTS=20"); /* three unknowns would be the end, and it is held */
 	a = worker_on(&n, n.a, FLEET_QUEUE, NULL);
 	b = worker_on(&n, n.b, FLEET_QUEUE, NULL);
 	fleet_push_many(n.fleet, NULL, "f", FLOW, "");
@@ -283,6 +298,7 @@ static void test_cut_again_and_again(void **state)
 	works_again(&n, a, "q:a");
 	works_again(&n, b, "q:b");
 	taken = sink_tally(n.sink);
+	show_not_sent(&n);
 	assert_int_equal(timelines_count(n.fleet, "f", FLOW).sent, FLOW);
 	assert_int_equal(tally_keys(taken), FLOW + 2);
 	timelines_check_copies(n.fleet, taken, "f", FLOW);
