@@ -277,7 +277,8 @@ static void test_cut_again_and_again(void **state)
 	(void)state;
 	net_make(&n, LEASE_MS);
 	fleet_set(n.fleet, "PROVIDER_PRIMARY=%s", sink_dsn(n.sink, RATE));
-	fleet_set(n.fleet, "MAX_RETRY_ATTEMPTS=20"); /* three unknowns would be the end, and it is held */
+	fleet_set(n.fleet,
+	          "MAX_RETRY_ATTEMPTS=20"); /* three unknowns would be the end, and it is held */
 	a = worker_on(&n, n.a, FLEET_QUEUE, NULL);
 	b = worker_on(&n, n.b, FLEET_QUEUE, NULL);
 	fleet_push_many(n.fleet, NULL, "f", FLOW, "");
