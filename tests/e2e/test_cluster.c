@@ -48,7 +48,7 @@ static void kill_owner(const struct cluster_world *c)
 	struct owned o = {c, 0, cluster_owner(c, 0, queues[0])};
 
 	o.asked = o.before == 0 ? 1 : 0;
-	redis_server_kill(cluster_node(c, o.before));
+	cluster_kill(c, o.before);
 	wait_until(has_another_owner, &o, 0);
 	redis_server_run(cluster_node(c, o.before));
 }

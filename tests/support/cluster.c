@@ -16,7 +16,9 @@
 
 #define MAX_ARGS 24
 #define MAX_CLI 32
-#define MAX_SAID 1000 /* of what redis-cli says are shown */
+#define MAX_SAID 1000      /* of what redis-cli says are shown */
+#define PATIENT_MS "15000" /* until a node is taken for dead */
+#define PROMPT_MS "2000"
 
 struct cluster_world {
 	struct redis_server *nodes[CLUSTER_NODES];
@@ -82,7 +84,7 @@ struct cluster_world *cluster_start_with(const char *const *extra_args)
 {
 	struct cluster_world *c = calloc(1, sizeof(*c));
 	const char *arguments[CLUSTER_NODES + 6] = {"--cluster", "create"};
-	const char *args[MAX_ARGS] = {"--cluster-node-timeout", "2000",
+	const char *args[MAX_ARGS] = {"--cluster-node-timeout", PATIENT_MS,
 	                              "--repl-diskless-sync-delay", "0"};
 
 	assert_non_null(c);
@@ -117,6 +119,15 @@ void cluster_free(struct cluster_world *c)
 	}
 	free(c->url);
 	free(c);
+}
+
+void cluster_kill(const struct cluster_world *c, int i)
+{
+	for (int other = 0; other < CLUSTER_NODES; other++)
+		if (other != i)
+			redis_server_do(c->nodes[other],
+			                "CONFIG SET cluster-node-timeout " PROMPT_MS);
+	redis_server_kill(c->nodes[i]);
 }
 
 const char *cluster_url(const struct cluster_world *c)

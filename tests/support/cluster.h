@@ -12,7 +12,7 @@
 
 struct cluster_world;
 
-/* Made by redis-cli --cluster create; nodes are taken for dead after two seconds. */
+/* Made by redis-cli --cluster create. Nodes are not taken for dead, however slow the machine is, until cluster_kill. */
 struct cluster_world *cluster_start(void) MUST_CHECK;
 /* With more arguments for each redis-server (NULL-terminated; NULL none). */
 struct cluster_world *cluster_start_with(const char *const *extra_args) MUST_CHECK;
@@ -20,6 +20,8 @@ void cluster_free(struct cluster_world *c); /* NULL is fine */
 
 const char *cluster_url(const struct cluster_world *c); /* redis+cluster://… of two nodes */
 struct redis_server *cluster_node(const struct cluster_world *c, int i);
+/* The others notice after two seconds, and its replica takes over; redis_server_run brings it back. None may be dead already. */
+void cluster_kill(const struct cluster_world *c, int i);
 /* The node that has the slot of the key, by what the node `asked` knows. */
 int cluster_owner(const struct cluster_world *c, int asked, const char *key);
 /* Gives the slot of the key, which must be empty, from one master to another. Others hear of it later. */
