@@ -245,6 +245,7 @@ static void test_a_master_dies(void **state)
 		post_one(&a, "before", i, 202);
 	sentinels_wait_synced(s);
 	before = sentinels_master(s);
+	sentinels_hurry(s);
 	redis_server_kill(sentinels_server(s, before));
 	/* from here on nobody answers, until the Sentinels have decided */
 	char *body = mail("during", 0);

@@ -74,6 +74,7 @@ static void stop_for_long(struct sentinels *s, struct windows *w)
 	struct window *window = &w->of[w->n++];
 
 	window->from = clock_wall_ms();
+	sentinels_hurry(s);
 	redis_server_pause(sentinels_server(s, o.before));
 	wait_until(is_another, &o, 0);
 	redis_server_resume(sentinels_server(s, o.before));

@@ -37,7 +37,7 @@ static void configure(struct redis_server *watch, int port)
 	redis_server_do(watch, "SENTINEL MONITOR " SENTINELS_NAME " 127.0.0.1 %d 2", port);
 	redis_server_do(watch,
 	                "SENTINEL SET " SENTINELS_NAME
-	                " down-after-milliseconds 2000 failover-timeout 2000 parallel-syncs 2");
+	                " down-after-milliseconds 60000 failover-timeout 2000 parallel-syncs 2");
 }
 
 static bool knows_all(void *watch)
@@ -122,8 +122,16 @@ static bool has_failed_over(void *arg)
 	return sentinels_master(s) != s->before;
 }
 
+void sentinels_hurry(struct sentinels *s)
+{
+	for (int i = 0; i < SENTINELS_N; i++)
+		redis_server_do(s->watches[i],
+		                "SENTINEL SET " SENTINELS_NAME " down-after-milliseconds 2000");
+}
+
 int sentinels_fail_over(struct sentinels *s)
 {
+	sentinels_hurry(s);
 	s->before = sentinels_master(s);
 	redis_server_kill(s->servers[s->before]);
 	wait_until(has_failed_over, s, 0);

@@ -1,7 +1,7 @@
 /* sentinels.h - a master with two replicas, and the three Sentinels that watch them.
  *
- * All are real, on free ports of the loopback. The Sentinels take a silent master for dead after two
- * seconds (less, and a busy machine makes them dethrone living ones), and two of them have to agree. */
+ * All are real, on free ports of the loopback. Two Sentinels have to agree that a master is dead, and do not take a
+ * silent one for dead, however slow the machine is, until a test is about to make it so: sentinels_hurry. */
 #ifndef SUPPORT_SENTINELS_H
 #define SUPPORT_SENTINELS_H
 
@@ -17,11 +17,14 @@ struct sentinels;
 struct sentinels *sentinels_start(void) MUST_CHECK;
 void sentinels_free(struct sentinels *s); /* NULL is fine */
 
-const char *sentinels_url(const struct sentinels *s);            /* redis+sentinel://… */
+const char *sentinels_url(const struct sentinels *s);                    /* redis+sentinel://… */
 struct redis_server *sentinels_server(const struct sentinels *s, int i); /* 0 is the first master */
 struct redis_server *sentinels_watch(const struct sentinels *s, int i);  /* a Sentinel */
 
-int sentinels_master(const struct sentinels *s); /* by what the first Sentinel says; -1: it is none of ours */
+int sentinels_master(
+	const struct sentinels *s); /* by what the first Sentinel says; -1: it is none of ours */
+/* From now on a master that is silent for two seconds is dead. */
+void sentinels_hurry(struct sentinels *s);
 /* SIGKILL to the master; returns when the Sentinels have decided for another, which it returns. The
  * dead one stays dead. */
 int sentinels_fail_over(struct sentinels *s);
