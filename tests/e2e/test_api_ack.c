@@ -69,33 +69,6 @@ static void expect_unavailable(const struct api_process *a, const char *body)
 	answer_free(r);
 }
 
-struct posted {
-	const struct api_process *api;
-	const char *body;
-	int status;
-};
-
-/* As a client does that is told to come again: the replicas, or the disk, may have been slow. */
-static bool is_taken(void *data)
-{
-	struct posted *p = data;
-	struct answer *r = api_post(p->api, API_SEND, p->body, NULL);
-
-	p->status = r->status;
-	if (r->status != 503 && r->status != 202)
-		answer_status(r, 200);
-	answer_free(r);
-	return p->status != 503;
-}
-
-static int post_until_taken(const struct api_process *a, const char *body)
-{
-	struct posted p = {a, body, 0};
-
-	wait_until(is_taken, &p, 0);
-	return p.status;
-}
-
 static bool is_ready(void *data)
 {
 	struct answer *r = api_get(data, "/readyz");
@@ -131,7 +104,7 @@ static void test_replicas(void **state)
 		         "{\"to\":\"a@x.org\",\"subject\":\"s\",\"body\":\"b\","
 		         "\"idempotencyKey\":\"k%d\"}",
 		         i);
-		(void)post_until_taken(&a, body);
+		(void)api_post_until_taken(&a, API_SEND, body);
 		expect_queued(w->replica, body);
 	}
 	wait_until(is_ready, &a, 0);
@@ -139,7 +112,7 @@ static void test_replicas(void **state)
 	expect_unavailable(&a, API_MAIL("again"));
 	expect_unavailable(&a, NULL);
 	redis_server_resume(w->replica);
-	assert_int_equal(post_until_taken(&a, API_MAIL("again")), 200);
+	assert_int_equal(api_post_until_taken(&a, API_SEND, API_MAIL("again")), 200);
 	expect_queued(w->replica, API_MAIL("again"));
 	worker = fleet_worker(w->fleet, NULL);
 	fleet_wait_status(w->fleet, "again", "sent");
@@ -193,7 +166,7 @@ static void test_fsync(void **state)
 
 	(void)state;
 	if (redis_server_knows(redis, "WAITAOF")) {
-		(void)post_until_taken(&a, API_MAIL("disk"));
+		(void)api_post_until_taken(&a, API_SEND, API_MAIL("disk"));
 		wait_until(is_ready, &a, 0);
 		/* as if the machine's power had failed */
 		redis_server_restart(redis);

@@ -104,29 +104,11 @@ static void test_one_node_refuses(void **state)
 	cluster_free(c);
 }
 
-struct posted {
-	const struct api_process *api;
-	const char *body;
-};
-
-/* A client that is told to come again does: the replica, or the disk, may have been slow. */
-static bool is_taken(void *data)
-{
-	const struct posted *p = data;
-	struct answer *r = api_post(p->api, API_SEND, p->body, NULL);
-	int status = r->status;
-
-	if (status != 503 && status != 202)
-		answer_status(r, 200);
-	answer_free(r);
-	return status != 503;
-}
-
 static void expect_taken(const struct api_process *a, struct redis_server *home, const char *body)
 {
 	redisReply *at;
 
-	wait_until(is_taken, (&(struct posted){a, body}), 0);
+	(void)api_post_until_taken(a, API_SEND, body);
 	at = redis_server_cmd(home, "LPOS " FLEET_QUEUE " %s", body);
 	assert_int_equal(at->type, REDIS_REPLY_INTEGER);
 	freeReplyObject(at);

@@ -36,26 +36,29 @@ static const struct {
 };
 enum { CASES = sizeof(cases) / sizeof(cases[0]) };
 
-static struct answer *post(const struct api_process *a, const char *key)
+/* A mail under this key; a new string (free). */
+static char *mail(const char *key)
 {
-	char body[256];
+	char *body;
 
-	snprintf(
-		body, sizeof(body),
-		"{\"to\":\"ada@example.com\",\"subject\":\"Hi\",\"body\":\"Hello\",\"idempotencyKey\":\"%s\"}",
-		key);
-	return api_post(a, API_SEND, body, NULL);
+	assert_true(asprintf(&body,
+	                     "{\"to\":\"ada@example.com\",\"subject\":\"Hi\",\"body\":\"Hello\","
+	                     "\"idempotencyKey\":\"%s\"}",
+	                     key) > 0);
+	return body;
 }
 
 static void check_api(const struct api_process *a, size_t i)
 {
-	struct answer *r = post(a, cases[i].code);
+	char *body = mail(cases[i].code);
+	struct answer *r = api_post(a, API_SEND, body, NULL);
 	char *wait = answer_header(r, "Retry-After");
 
 	answer_status(r, cases[i].status);
 	if ((wait != NULL) != cases[i].retry_after)
 		fail_msg("%s: Retry-After is %s", cases[i].code, wait ? wait : "not there");
 	free(wait);
+	free(body);
 	answer_free(r);
 }
 
@@ -85,23 +88,6 @@ static void check_command_line(struct fleet *f, size_t i)
 	fleet_end(f, p);
 }
 
-struct again {
-	const struct api_process *api;
-	const char *key;
-};
-
-static bool is_taken(void *arg)
-{
-	const struct again *a = arg;
-	struct answer *r = post(a->api, a->key);
-	bool yes = r->status == 200 || r->status == 202;
-
-	if (!yes)
-		answer_status(r, 503); /* while it finds its way back */
-	answer_free(r);
-	return yes;
-}
-
 static void test_each_error(void **state)
 {
 	struct fleet *f = fleet_start(trouble_args);
@@ -109,6 +95,7 @@ static void test_each_error(void **state)
 	const char *record = fleet_mock(f, "PRIMARY", "latency=0");
 	struct api_process a;
 	struct tally *t;
+	char *body;
 
 	(void)state;
 	fleet_set(f, "RATE_LIMIT_MAX_REQUESTS=0");
@@ -124,7 +111,10 @@ static void test_each_error(void **state)
 		trouble_end(redis, cases[i].code);
 		if (cases[i].status != 202)
 			assert_int_equal(redis_server_int(redis, "LLEN " FLEET_QUEUE), before);
-		wait_until(is_taken, (&(struct again){&a, cases[i].code}), 0);
+		/* it finds its way back */
+		body = mail(cases[i].code);
+		(void)api_post_until_taken(&a, API_SEND, body);
+		free(body);
 		print_message("%s: well\n", cases[i].code);
 	}
 	/* each once, whatever was said on the way */

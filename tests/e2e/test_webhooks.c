@@ -54,8 +54,6 @@ static int clear(void **state)
 	return 0;
 }
 
-/* ---- what has arrived -------------------------------------------------------------------------- */
-
 /* ---- what is told ------------------------------------------------------------------------------- */
 
 static void test_what_is_told(void **state)

@@ -17,6 +17,8 @@
 
 #include <cmocka.h>
 
+#include "support/wait.h"
+
 #define CALL_TIMEOUT_S 120L
 
 /* --- the process ------------------------------------------------------------------------------------------- */
@@ -198,6 +200,32 @@ struct answer *api_post(const struct api_process *a, const char *path, const cha
 	}
 	all[n] = NULL;
 	return api_call(a, "POST", path, body, all);
+}
+
+struct posted {
+	const struct api_process *api;
+	const char *path, *body;
+	int status;
+};
+
+static bool is_taken(void *data)
+{
+	struct posted *p = data;
+	struct answer *r = api_post(p->api, p->path, p->body, NULL);
+
+	p->status = r->status;
+	if (r->status != 503 && r->status != 202)
+		answer_status(r, 200);
+	answer_free(r);
+	return p->status != 503;
+}
+
+int api_post_until_taken(const struct api_process *a, const char *path, const char *body)
+{
+	struct posted p = {a, path, body, 0};
+
+	wait_until(is_taken, &p, 0);
+	return p.status;
 }
 
 struct answer *api_get(const struct api_process *a, const char *path)

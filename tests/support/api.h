@@ -45,6 +45,10 @@ struct answer *api_post(const struct api_process *a, const char *path, const cha
 struct answer *api_get(const struct api_process *a, const char *path) MUST_CHECK;
 void answer_free(struct answer *r);
 
+/* Posts as a client does that is told to come again: until it is no 503. Returns 202, or 200: it was taken before. Anything
+ * else fails the test. */
+int api_post_until_taken(const struct api_process *a, const char *path, const char *body);
+
 /* n posts at once, each over a connection of its own; half of them to b, unless it is NULL. */
 void api_post_at_once(const struct api_process *a, const struct api_process *b, const char *path,
                       const char *body, size_t n, struct answer **answers);

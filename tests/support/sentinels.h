@@ -21,8 +21,8 @@ const char *sentinels_url(const struct sentinels *s);                    /* redi
 struct redis_server *sentinels_server(const struct sentinels *s, int i); /* 0 is the first master */
 struct redis_server *sentinels_watch(const struct sentinels *s, int i);  /* a Sentinel */
 
-int sentinels_master(
-	const struct sentinels *s); /* by what the first Sentinel says; -1: it is none of ours */
+/* By what the first Sentinel says; -1: it is none of ours. */
+int sentinels_master(const struct sentinels *s);
 /* From now on a master that is silent for two seconds is dead. */
 void sentinels_hurry(struct sentinels *s);
 /* SIGKILL to the master; returns when the Sentinels have decided for another, which it returns. The
